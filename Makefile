@@ -1,0 +1,52 @@
+# Every target sets itself up: the first run makes .venv, later runs find it.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.halyard-$(shell cat requirements/cpu.txt pyproject.toml | sha256sum | cut -c1-16)
+TORCH := $(shell sed -n 's/^torch==//p' requirements/cpu.txt)
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: help setup quickstart test unit lint format serve bench docs lock clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(STAMP) ## Make .venv with the pinned packages (quick when it is there)
+
+$(STAMP):
+	@command -v $(PYTHON) >/dev/null || { echo "Halyard needs Python 3.11, and '$(PYTHON)' was not found. Install it, or name it: make setup PYTHON=/path/to/python3.11"; exit 2; }
+	@echo "Setting up .venv (about 4 GB, a few minutes on a slow line) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@# A plain torch brings several GB of CUDA packages, so the CPU build comes first, from PyTorch's own index if need be.
+	@$(BIN)/pip install -q --disable-pip-version-check "torch==$(TORCH)" --no-deps 2>.venv/pip.log || \
+	  $(BIN)/pip install -q --disable-pip-version-check "torch==$(TORCH)" --no-deps --index-url $(TORCH_INDEX) 2>>.venv/pip.log || \
+	  { tail -3 .venv/pip.log; echo "No CPU build of torch $(TORCH) was found, neither on your package index nor on PyTorch's. Check the network, or your pip configuration, and run make setup again."; exit 2; }
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps -r requirements/cpu.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
+	@rm -f .venv/.halyard-*; touch $@
+	@echo "Set up. '. .venv/bin/activate' gives you the halyard command."
+
+quickstart: $(STAMP) ## Run the whole pipeline on this machine's CPU (about ten minutes)
+	@$(BIN)/halyard run quickstart
+
+test: $(STAMP) ## All tests: unit, integration and end to end
+	@$(BIN)/python -m pytest tests/unit tests/integration tests/e2e
+
+unit: $(STAMP) ## The unit tests alone (half a minute)
+	@$(BIN)/python -m pytest tests/unit
+
+lint: $(STAMP) ## Style, types and the order of imports between packages
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache && $(BIN)/pyright
+
+format: $(STAMP) ## Put the code in the house style
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: $(STAMP) ## Where the time of an RL step goes
+	@$(BIN)/python -m bench.rl_step
+
+lock: $(STAMP) ## Resolve requirements/cpu.in anew
+	@$(BIN)/pip install -q uv && requirements/lock
+
+clean: ## Remove .venv and what tests left behind
+	@rm -rf .venv .pytest_cache .ruff_cache && find . -name __pycache__ -type d -prune -exec rm -rf {} +

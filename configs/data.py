@@ -1,0 +1,88 @@
+"""Where rows come from: files, Hugging Face data sets, generated problems, earlier stages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from configs.base import Config, Count, Name, Natural, Positive, Share
+
+Family = Literal["sum", "chart", "count", "table", "stem", "describe", "read"]
+Layout = Literal["native", "verl", "trl"]
+
+
+class _Source(Config):
+    weight: Positive = 1.0
+    """Share of this source in the mixture, relative to the others."""
+    limit: Count | None = None
+    """Take only this many rows, from the front."""
+
+
+class SyntheticSource(_Source):
+    """Problems made on the spot: seeded, exact, with drawn images."""
+
+    type: Literal["synthetic"] = "synthetic"
+    families: tuple[Family, ...] = ("sum", "chart", "count", "table", "stem")
+    """Kinds of problem, in equal parts."""
+    split: Literal["train", "validation"] = "train"
+    """The two splits share no question."""
+    rows: Count = 1000
+    """Rows to make."""
+    difficulty: Share = 0.5
+    """From 0 (small numbers, few things) to 1."""
+    mode: Literal["thinking", "direct"] = "thinking"
+    """Whether the assistant's turn has the step-by-step trace, or the answer alone."""
+    seed: Natural = 0
+
+
+class JudgementSource(_Source):
+    """Synthetic judgements: does a piece of reasoning agree with the answer that follows it?"""
+
+    type: Literal["judgements"] = "judgements"
+    split: Literal["train", "validation"] = "train"
+    rows: Count = 1000
+    difficulty: Share = 0.5
+    seed: Natural = 0
+
+
+class FileSource(_Source):
+    """Rows of JSONL or Parquet files; images as paths, bytes or data URIs."""
+
+    type: Literal["jsonl", "parquet"]
+    path: str
+    """A file, or a pattern such as data/*.jsonl; relative to the recipe's folder."""
+    layout: Layout = "native"
+    """The columns: our own schema, or those of verl's or TRL's prompt data sets."""
+
+
+class HuggingFaceSource(_Source):
+    """Rows of a Hugging Face data set: a hub name, or a folder that `save_to_disk` wrote."""
+
+    type: Literal["huggingface"] = "huggingface"
+    path: str
+    split: str = "train"
+    layout: Layout = "native"
+
+
+class StageSource(_Source):
+    """Rows that an earlier stage of the same pipeline kept."""
+
+    type: Literal["stage"] = "stage"
+    stage: Name
+    """Name of a filter, harvest or hard-cases stage."""
+
+
+Source = Annotated[
+    SyntheticSource | JudgementSource | FileSource | HuggingFaceSource | StageSource, Field(discriminator="type")
+]
+
+
+class DataConfig(Config):
+    """A weighted mixture of sources, and what is done about bad rows."""
+
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    on_bad_row: Literal["refuse", "skip"] = "refuse"
+    """Refuse the run, naming file, row and reason; or skip the row and count it."""
+    max_prompt_tokens: Count | None = None
+    """Longer prompts are bad rows; none allows what the engine's window allows."""

@@ -1,0 +1,24 @@
+"""Which policy a recipe starts from."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from configs.base import Config
+
+
+class ModelConfig(Config):
+    """A policy built at random in a tiny size, or loaded from a folder: exactly one of the two."""
+
+    build: Literal["nano", "micro"] | None = None
+    """Build a tiny SAIL-VL2-shaped policy with random weights and a tokenizer of its own."""
+    path: str | None = None
+    """A model folder in Hugging Face format, or a Halyard snapshot."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.build is None) == (self.path is None):
+            raise ValueError("give exactly one of build (nano or micro) and path (a model folder)")
+        return self

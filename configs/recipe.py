@@ -1,0 +1,27 @@
+"""A recipe: the whole of a run, from the first weights to the last evaluation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from configs.base import Config, Name, Natural
+from configs.cluster import ClusterConfig
+from configs.model import ModelConfig
+from configs.stages import EvaluateConfig, Stage
+
+
+class Recipe(Config):
+    """A pipeline of stages over one cluster."""
+
+    name: Name
+    description: str = ""
+    seed: Natural = 0
+    """Everything random in the run follows from this."""
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """How long the run takes on the machine it was written for, for the header."""
+    model: ModelConfig
+    cluster: ClusterConfig = ClusterConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]

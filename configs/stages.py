@@ -1,0 +1,133 @@
+"""The stages of a pipeline: trainers (sft, rl) and the makers of data between them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from configs.algorithm import AlgorithmConfig
+from configs.base import Config, Count, Flag, Name, Natural, NonNegative, Positive, Share
+from configs.data import DataConfig
+from configs.model import ModelConfig
+from configs.rewards import RewardsConfig
+from configs.training import CheckpointConfig, OptimizerConfig
+
+
+class SamplingConfig(Config):
+    """How the engine draws answers."""
+
+    temperature: NonNegative = 1.0
+    """0 is greedy. Training needs 1.0 or another positive number; log-probs are of the tempered distribution."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_tokens: Count = 128
+    """Longest response, in tokens."""
+
+
+class BenchmarkConfig(Config):
+    """Held-out problems, answered in each mode."""
+
+    name: Name
+    data: DataConfig
+    modes: tuple[Literal["thinking", "direct"], ...] = ("thinking", "direct")
+    samples: Count = 4
+    """Answers a problem; pass@1 is their mean."""
+    sampling: SamplingConfig = SamplingConfig()
+
+
+class EvaluateConfig(Config):
+    """What is measured after every stage that trains the policy."""
+
+    benchmarks: tuple[BenchmarkConfig, ...] = ()
+
+
+class _Stage(Config):
+    name: Name
+
+
+class SftStage(_Stage):
+    """Supervised fine-tuning on the assistant's tokens."""
+
+    type: Literal["sft"] = "sft"
+    role: Literal["policy", "judge"] = "policy"
+    """Which model is trained: the pipeline's policy, or the judge of its rewards."""
+    model: ModelConfig | None = None
+    """Start from this model; none goes on with the newest snapshot of the role."""
+    data: DataConfig
+    steps: Count
+    sequences_per_step: Count = 64
+    optimizer: OptimizerConfig = OptimizerConfig()
+    validation: DataConfig | None = None
+    validate_every: Count = 100
+    checkpoint: CheckpointConfig = CheckpointConfig(every=200)
+
+
+class RlStage(_Stage):
+    """Reinforcement learning from verdicts."""
+
+    type: Literal["rl"] = "rl"
+    data: DataConfig
+    steps: Count
+    """Steps: each takes prompts_per_step groups."""
+    prompts_per_step: Count = 32
+    """Groups of one step."""
+    group_size: Annotated[int, Field(ge=2)] = 8
+    """Samples a prompt."""
+    direct_share: Share = 0.0
+    """Share of the prompts that ask for a direct answer instead of reasoning."""
+    sampling: SamplingConfig = SamplingConfig()
+    algorithm: AlgorithmConfig = AlgorithmConfig()
+    rewards: RewardsConfig = RewardsConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    max_staleness: Natural = 0
+    """Steps by which the weights a rollout was sampled with may lag those it trains; 0 is on-policy and deterministic."""
+    max_prompts_tried: Positive = 10.0
+    """Give up a step after trying this many times prompts_per_step prompts without finding enough signal."""
+    drift_warning: Positive = 1e-2
+    """Mean |difference| of engine and learner log-probs above which the run warns, in nats."""
+    checkpoint: CheckpointConfig = CheckpointConfig(every=20)
+
+
+class FilterStage(_Stage):
+    """Keep the prompts whose pass@k under the newest policy says that there is something to learn."""
+
+    type: Literal["filter"] = "filter"
+    data: DataConfig
+    samples: Count = 4
+    keep: Literal["sometimes", "not_always"] = "sometimes"
+    """Drop the always and the never solved; or (tasks without reasoning) only the always solved."""
+    thinking: Flag = True
+    sampling: SamplingConfig = SamplingConfig()
+
+
+class HarvestStage(_Stage):
+    """Rejection sampling over an RL stage's own rollouts, beside direct answers: Think-Fusion's data."""
+
+    type: Literal["harvest"] = "harvest"
+    stage: Name
+    """The RL stage whose rollouts are used."""
+    rows: Count = 1000
+    """Rows to write in all."""
+    thinking_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the harvested reasoning; the rest are direct rows of `direct`."""
+    direct: DataConfig
+    last_steps: Share = 0.5
+    """Only rollouts of this last part of the RL stage are taken."""
+
+
+class HardCasesStage(_Stage):
+    """Prompts that the newest policy still does poorly on, with as many general ones: mixed RL's data."""
+
+    type: Literal["hard_cases"] = "hard_cases"
+    data: DataConfig
+    """Reasoning problems to look for hard cases in."""
+    general: DataConfig
+    """General problems, added in equal number."""
+    samples: Count = 4
+    max_pass_rate: Share = 0.5
+    """A case is hard when at most this share of its samples is right."""
+    keep_never_solved: Flag = False
+    sampling: SamplingConfig = SamplingConfig()
+
+
+Stage = Annotated[SftStage | RlStage | FilterStage | HarvestStage | HardCasesStage, Field(discriminator="type")]
