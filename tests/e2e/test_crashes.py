@@ -1,0 +1,105 @@
+"""What a crash does: nothing is lost or trained twice, and at staleness 0 the resumed weights are the same bits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from support.commands import RECIPES, descendants, halyard, lines, started, wait_for
+
+STEPS = 8
+
+
+def metrics(folder: Path) -> list[dict]:
+    return lines(folder / "stages" / "01-rl" / "metrics.jsonl")
+
+
+def weights(folder: Path) -> str:
+    (snapshot,) = (folder / "snapshots").glob("01-rl*")
+    files = sorted(snapshot.glob("*.safetensors"))
+    assert files, f"no weights in {snapshot}"
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def run(folder: Path, *more: str) -> tuple[str, ...]:
+    return ("run", str(RECIPES / "crash.yaml"), "--runs", str(folder.parent), "--name", folder.name, *more)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nothing happened to."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    result = halyard(*run(folder), cwd=folder.parent)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [line["step"] for line in metrics(folder)] == list(range(1, STEPS + 1))
+    return folder
+
+
+def resume_equals(folder: Path, whole: Path) -> None:
+    result = halyard(*run(folder, "--resume"), cwd=folder.parent)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [line["step"] for line in metrics(folder)] == list(range(1, STEPS + 1))
+    assert [line["loss"] for line in metrics(folder)] == [line["loss"] for line in metrics(whole)]
+    assert weights(folder) == weights(whole)
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+
+
+def test_the_driver_is_killed(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "driver"
+    with started(*run(folder), cwd=tmp_path) as process:
+        wait_for("five steps", lambda: len(metrics(folder)) >= 5, process)
+        family = psutil.Process(process.pid).children(recursive=True)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
+        _, alive = psutil.wait_procs(family, timeout=30)
+        assert gone(alive), f"outlived their driver: {[p.cmdline()[:2] for p in alive if p.is_running()]}"
+    refused = halyard(*run(folder), cwd=tmp_path, timeout=60)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    resume_equals(folder, whole)
+
+
+def test_a_learner_is_killed(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "learner"
+    with started(*run(folder), cwd=tmp_path) as process:
+        wait_for("four steps", lambda: len(metrics(folder)) >= 4, process)
+        (victim,) = descendants(process.pid, "LearnerRank")
+        victim.kill()
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, out + err
+    assert "learner" in err
+    assert "Traceback" not in err
+    resume_equals(folder, whole)
+
+
+def test_an_engine_is_killed(whole: Path, tmp_path: Path) -> None:
+    """The run starts the engine again by itself, and ends with the same bits."""
+    folder = tmp_path / "engine"
+    with started(*run(folder), cwd=tmp_path) as process:
+        wait_for("four steps", lambda: len(metrics(folder)) >= 4, process)
+        victims = descendants(process.pid, "EngineCore")
+        assert victims, "no engine core to kill"
+        for victim in victims:
+            victim.kill()
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    assert [line["step"] for line in metrics(folder)] == list(range(1, STEPS + 1))
+    assert weights(folder) == weights(whole)
+
+
+def test_one_interrupt_finishes_the_step_and_can_be_resumed(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "interrupted"
+    with started(*run(folder), cwd=tmp_path) as process:
+        wait_for("two steps", lambda: len(metrics(folder)) >= 2, process)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert 2 <= len(metrics(folder)) < STEPS
+    resume_equals(folder, whole)
