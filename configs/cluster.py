@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from configs.base import Config, Count, Flag, Natural, NonNegative, Positive
 
@@ -39,7 +41,7 @@ class LearnerConfig(Config):
     """Processor cores that each rank is given."""
     gpus: NonNegative = 0
     """GPUs that each rank is given; zero trains on the CPU."""
-    zero_stage: Literal[0, 1, 2, 3] = 0
+    zero_stage: Annotated[Natural, Field(le=3)] = 0
     """What DeepSpeed ZeRO splits over the ranks: nothing, optimiser state, + gradients, + weights."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of the forward and backward pass; the optimiser's own copy is always float32."""

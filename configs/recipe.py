@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from configs.base import Config, Name, Natural
+from configs.base import Config, Name, Natural, Positive
 from configs.cluster import ClusterConfig
 from configs.model import ModelConfig
 from configs.stages import EvaluateConfig, Stage
@@ -19,7 +19,7 @@ class Recipe(Config):
     description: str = ""
     seed: Natural = 0
     """Everything random in the run follows from this."""
-    minutes: Annotated[float, Field(gt=0)] | None = None
+    minutes: Positive | None = None
     """How long the run takes on the machine it was written for, for the header."""
     model: ModelConfig
     cluster: ClusterConfig = ClusterConfig()

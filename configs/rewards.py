@@ -14,7 +14,7 @@ class _Term(Config):
     weight: NonNegative = 1.0
     """Weight of this term in the sum; 0 only records it."""
     tasks: tuple[Task, ...] = ()
-    """Tasks that this term judges; none named means all. The weights that apply to a prompt are rescaled to add up to 1."""
+    """Tasks that this term judges; none named means all. The weights that apply to a prompt are scaled to sum to 1."""
 
 
 class AnswerTerm(_Term):
@@ -24,7 +24,7 @@ class AnswerTerm(_Term):
 
 
 class FormatTerm(_Term):
-    """1 if the response has the structure that its mode asks for: `<think>…</think>` and one `\\boxed{}`, or no thinking."""
+    r"""1 if the response has the structure of its mode: `<think>…</think>` and one `\boxed{}`, or no thinking."""
 
     type: Literal["format"] = "format"
 
@@ -53,7 +53,7 @@ class PythonTerm(_Term):
     """A Python file, relative to the recipe's folder, or an importable module."""
     name: str
     """The function in it."""
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 Term = Annotated[AnswerTerm | FormatTerm | JudgeTerm | PythonTerm, Field(discriminator="type")]

@@ -19,7 +19,7 @@ class SamplingConfig(Config):
 
     temperature: NonNegative = 1.0
     """0 is greedy. Training needs 1.0 or another positive number; log-probs are of the tempered distribution."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_p: Annotated[Positive, Field(le=1)] = 1.0
     max_tokens: Count = 128
     """Longest response, in tokens."""
 
@@ -71,7 +71,7 @@ class RlStage(_Stage):
     """Steps: each takes prompts_per_step groups."""
     prompts_per_step: Count = 32
     """Groups of one step."""
-    group_size: Annotated[int, Field(ge=2)] = 8
+    group_size: Annotated[Count, Field(ge=2)] = 8
     """Samples a prompt."""
     direct_share: Share = 0.0
     """Share of the prompts that ask for a direct answer instead of reasoning."""
@@ -80,7 +80,7 @@ class RlStage(_Stage):
     rewards: RewardsConfig = RewardsConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     max_staleness: Natural = 0
-    """Steps by which the weights a rollout was sampled with may lag those it trains; 0 is on-policy and deterministic."""
+    """Steps by which the weights a rollout was sampled with may lag those it trains; 0: on-policy, deterministic."""
     max_prompts_tried: Positive = 10.0
     """Give up a step after trying this many times prompts_per_step prompts without finding enough signal."""
     drift_warning: Positive = 1e-2
@@ -108,7 +108,7 @@ class HarvestStage(_Stage):
     """The RL stage whose rollouts are used."""
     rows: Count = 1000
     """Rows to write in all."""
-    thinking_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    thinking_share: Annotated[Positive, Field(lt=1)] = 0.1
     """Share of the harvested reasoning; the rest are direct rows of `direct`."""
     direct: DataConfig
     last_steps: Share = 0.5

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from configs.base import Config, Count, Natural, NonNegative, Positive, Share
 
-Beta = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Beta = Annotated[NonNegative, Field(lt=1)]
 
 
 class OptimizerConfig(Config):
