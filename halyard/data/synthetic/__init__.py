@@ -1,0 +1,115 @@
+"""Problems made on the spot: seeded, exact, with drawn pictures and step-by-step reasoning.
+
+| family   | shown                      | asked                                  | task  |
+|----------|----------------------------|----------------------------------------|-------|
+| sum      | two numbers in columns     | their sum or difference                | math  |
+| chart    | three or four bars         | largest, total, difference             | math  |
+| count    | shapes on a grid           | how many of a colour and shape         | math  |
+| table    | two or three rows, columns | a cell, sum of a row or column, difference | math  |
+| stem     | nothing, words alone       | speed, distance, density, conversion   | stem  |
+| describe | shapes                     | the colour, the shape, a caption       | exact |
+| read     | a word or a number         | what is written                        | exact |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Literal
+
+from halyard.data.synthetic import charts, counting, describe, reading, stem, sums, tables
+from halyard.data.synthetic.problem import Generator, Problem, Split
+from halyard.data.types import ImageRef, Message, Row
+from halyard.tasks import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from configs.data import SyntheticSource
+
+Mode = Literal["thinking", "direct"]
+PATIENCE = 20
+"""Draws without a new question after which questions may come again: the family has too few at this difficulty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One kind of problem: how it is drawn, how it is judged, whether its answer is boxed."""
+
+    generate: Generator
+    task: Task
+
+    @property
+    def boxed(self) -> bool:
+        r"""Whether the answer is written in `\boxed{}`; a plain text answer is not."""
+        return self.task != "exact"
+
+
+FAMILIES: dict[str, Family] = {
+    "sum": Family(sums.generate, "math"),
+    "chart": Family(charts.generate, "math"),
+    "count": Family(counting.generate, "math"),
+    "table": Family(tables.generate, "math"),
+    "stem": Family(stem.generate, "stem"),
+    "describe": Family(describe.generate, "exact"),
+    "read": Family(reading.generate, "exact"),
+}
+
+
+def make(source: SyntheticSource) -> list[Row]:
+    """The rows of a synthetic source, its families in turn.
+
+    The problems of a family depend on seed, split, difficulty and the family alone: not on the mode, nor on
+    the families beside it. A question comes twice only where a family has too few at this difficulty.
+    """
+    streams = {name: problems(name, source.split, source.difficulty, source.seed) for name in source.families}
+    rows = []
+    for i in range(source.rows):
+        family = source.families[i % len(source.families)]
+        index = i // len(source.families)
+        row_id = f"{family}-{source.split}-{source.difficulty}-{source.seed}-{index}-{source.mode}"
+        rows.append(to_row(next(streams[family]), family, mode=source.mode, row_id=row_id))
+    return rows
+
+
+def problems(family: str, split: Split, difficulty: float, seed: int) -> Iterator[Problem]:
+    """Endless problems of one family and split, deterministic in all four."""
+    random = Random(f"{family} {split} {difficulty} {seed}")
+    seen: set[str] = set()
+    while True:
+        problem = _draw(family, split, difficulty, random)
+        for _ in range(PATIENCE):
+            if problem.key not in seen:
+                break
+            problem = _draw(family, split, difficulty, random)
+        seen.add(problem.key)
+        yield problem
+
+
+def _draw(family: str, split: Split, difficulty: float, random: Random) -> Problem:
+    while (problem := FAMILIES[family].generate(random, difficulty)).split != split:
+        pass
+    return problem
+
+
+def to_row(problem: Problem, family: str, *, mode: Mode, row_id: str) -> Row:
+    r"""The problem as a conversation.
+
+    Thinking: the reasoning, then the answer; direct: the answer alone. The answer is in `\boxed{}` but for
+    general families, which have no reasoning in either mode.
+    """
+    kind = FAMILIES[family]
+    images = (ImageRef(drawing=problem.drawing),) if problem.drawing else ()
+    text = rf"\boxed{{{problem.answer}}}" if kind.boxed else problem.answer
+    reasoning = problem.reasoning if mode == "thinking" else None
+    return Row(
+        id=row_id,
+        messages=(
+            Message(role="user", text=problem.question, images=images),
+            Message(role="assistant", text=text, reasoning=reasoning),
+        ),
+        answer=problem.answer,
+        task=kind.task,
+        family=family,
+        source="synthetic",
+    )
