@@ -49,6 +49,8 @@ class LearnerConfig(Config):
     """Tokens of one micro-batch, packed without padding."""
     activation_checkpointing: Flag = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
+    port: Annotated[Count, Field(le=65535)] | None = None
+    """TCP port at which the ranks find each other, for machines behind a firewall; none takes a free one."""
 
 
 class Deadlines(Config):
