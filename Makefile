@@ -45,6 +45,9 @@ format: $(STAMP) ## Put the code in the house style
 bench: $(STAMP) ## Where the time of an RL step goes
 	@$(BIN)/python -m bench.rl_step
 
+docs: $(STAMP) ## Write docs/configuration.md anew from the schema
+	@$(BIN)/python -m configs.document
+
 lock: $(STAMP) ## Resolve requirements/cpu.in anew
 	@$(BIN)/pip install -q uv && requirements/lock
 

@@ -17,6 +17,7 @@ class AlgorithmConfig(Config):
     """How verdicts become a gradient. Fields left out (None) come from the preset."""
 
     preset: Preset = "dapo"
+    """The published algorithm that fills in what is left out; docs/papers.md has their settings."""
     advantage: Literal["group_mean", "group_mean_std"] | None = None
     """Reward minus the group's mean; divided by the group's standard deviation or not."""
     ratio: Literal["token", "sequence"] | None = None
@@ -36,5 +37,6 @@ class AlgorithmConfig(Config):
     correction: Literal["none", "truncated"] = "none"
     """Whether tokens are weighted by the ratio of learner to engine probability, cut at correction_cap."""
     correction_cap: Positive = 2.0
+    """Largest weight that a correction gives a token."""
     updates_per_step: Count = 1
     """Optimiser steps (mini-batches) that one step's rollouts are cut into."""

@@ -34,6 +34,7 @@ class SyntheticSource(_Source):
     mode: Literal["thinking", "direct"] = "thinking"
     """Whether the assistant's turn has the step-by-step trace, or the answer alone."""
     seed: Natural = 0
+    """Other seeds make other problems of the same split."""
 
 
 class JudgementSource(_Source):
@@ -41,9 +42,13 @@ class JudgementSource(_Source):
 
     type: Literal["judgements"] = "judgements"
     split: Literal["train", "validation"] = "train"
+    """The two splits share no question."""
     rows: Count = 1000
+    """Rows to make."""
     difficulty: Share = 0.5
+    """From 0 (short traces, small numbers) to 1."""
     seed: Natural = 0
+    """Other seeds make other problems of the same split."""
 
 
 class FileSource(_Source):
@@ -61,8 +66,11 @@ class HuggingFaceSource(_Source):
 
     type: Literal["huggingface"] = "huggingface"
     path: str
+    """A name such as org/name, or a folder (beginning with . or /), relative to the recipe's."""
     split: str = "train"
+    """Split of the data set."""
     layout: Layout = "native"
+    """The columns: our own schema, or those of verl's or TRL's prompt data sets."""
 
 
 class StageSource(_Source):
@@ -82,6 +90,7 @@ class DataConfig(Config):
     """A weighted mixture of sources, and what is done about bad rows."""
 
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    """What is mixed, by weight."""
     on_bad_row: Literal["refuse", "skip"] = "refuse"
     """Refuse the run, naming file, row and reason; or skip the row and count it."""
     max_prompt_tokens: Count | None = None

@@ -38,11 +38,15 @@ class JudgeTerm(_Term):
     url: str | None = None
     """Base URL of an OpenAI-compatible endpoint; none asks the judge that the pipeline trained."""
     model: str = "judge"
+    """Name of the model at the endpoint."""
     api_key_env: str | None = None
     """Environment variable that holds the key."""
     timeout: Positive = 30.0
+    """Seconds to wait for one answer."""
     retries: Count = 3
+    """Tries before a verdict counts as failed."""
     concurrency: Count = 64
+    """Questions asked at the same time."""
 
 
 class PythonTerm(_Term):
@@ -54,6 +58,7 @@ class PythonTerm(_Term):
     name: str
     """The function in it."""
     parameters: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments that the function is given beside the sample."""
 
 
 Term = Annotated[AnswerTerm | FormatTerm | JudgeTerm | PythonTerm, Field(discriminator="type")]
@@ -63,6 +68,7 @@ class RewardsConfig(Config):
     """A weighted sum of terms. Only when all answers of a group were judged is the group used."""
 
     terms: Annotated[tuple[Term, ...], Field(min_length=1)] = (AnswerTerm(weight=0.9), FormatTerm(weight=0.1))
+    """What is judged; the rewards of the terms that apply to a prompt are added up by weight."""
     deadline: Positive = 1.0
     """Seconds that one rule-based verdict may take before its process is killed."""
     workers: Count = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from configs.algorithm import AlgorithmConfig
 from configs.base import Config, Count, Flag, Name, Natural, NonNegative, Positive, Share
@@ -20,6 +20,7 @@ class SamplingConfig(Config):
     temperature: NonNegative = 1.0
     """0 is greedy. Training needs 1.0 or another positive number; log-probs are of the tempered distribution."""
     top_p: Annotated[Positive, Field(le=1)] = 1.0
+    """Draw from the likeliest tokens that together have this probability; training needs 1."""
     max_tokens: Count = 128
     """Longest response, in tokens."""
 
@@ -28,8 +29,11 @@ class BenchmarkConfig(Config):
     """Held-out problems, answered in each mode."""
 
     name: Name
+    """What its figures go by."""
     data: DataConfig
+    """Held-out problems: rows with answers."""
     modes: tuple[Literal["thinking", "direct"], ...] = ("thinking", "direct")
+    """Whether the policy is asked to reason, to answer directly, or each in turn."""
     samples: Count = 4
     """Answers a problem; pass@1 is their mean."""
     sampling: SamplingConfig = SamplingConfig()
@@ -39,10 +43,12 @@ class EvaluateConfig(Config):
     """What is measured after every stage that trains the policy."""
 
     benchmarks: tuple[BenchmarkConfig, ...] = ()
+    """Each is a row of the final table; none measures nothing."""
 
 
 class _Stage(Config):
     name: Name
+    """What folders, overrides and later stages call it."""
 
 
 class SftStage(_Stage):
@@ -54,11 +60,16 @@ class SftStage(_Stage):
     model: ModelConfig | None = None
     """Start from this model; none goes on with the newest snapshot of the role."""
     data: DataConfig
+    """Conversations: rows whose last message is the assistant's."""
     steps: Count
+    """Optimiser steps."""
     sequences_per_step: Count = 64
+    """Conversations of one step."""
     optimizer: OptimizerConfig = OptimizerConfig()
     validation: DataConfig | None = None
+    """Held-out conversations, for the validation loss."""
     validate_every: Count = 100
+    """Steps between validation losses."""
     checkpoint: CheckpointConfig = CheckpointConfig(every=200)
 
 
@@ -67,11 +78,12 @@ class RlStage(_Stage):
 
     type: Literal["rl"] = "rl"
     data: DataConfig
+    """Questions: rows with an answer; an assistant's message is left off."""
     steps: Count
     """Steps: each takes prompts_per_step groups."""
     prompts_per_step: Count = 32
     """Groups of one step."""
-    group_size: Annotated[Count, Field(ge=2)] = 8
+    group_size: Annotated[StrictInt, Field(ge=2)] = 8
     """Samples a prompt."""
     direct_share: Share = 0.0
     """Share of the prompts that ask for a direct answer instead of reasoning."""
@@ -93,10 +105,13 @@ class FilterStage(_Stage):
 
     type: Literal["filter"] = "filter"
     data: DataConfig
+    """Prompts to try."""
     samples: Count = 4
+    """Answers a prompt: the k of pass@k."""
     keep: Literal["sometimes", "not_always"] = "sometimes"
     """Drop the always and the never solved; or (tasks without reasoning) only the always solved."""
     thinking: Flag = True
+    """Whether the policy is asked to reason."""
     sampling: SamplingConfig = SamplingConfig()
 
 
@@ -111,6 +126,7 @@ class HarvestStage(_Stage):
     thinking_share: Annotated[Positive, Field(lt=1)] = 0.1
     """Share of the harvested reasoning; the rest are direct rows of `direct`."""
     direct: DataConfig
+    """Conversations that are answered without reasoning."""
     last_steps: Share = 0.5
     """Only rollouts of this last part of the RL stage are taken."""
 
@@ -124,9 +140,11 @@ class HardCasesStage(_Stage):
     general: DataConfig
     """General problems, added in equal number."""
     samples: Count = 4
+    """Answers a problem."""
     max_pass_rate: Share = 0.5
     """A case is hard when at most this share of its samples is right."""
     keep_never_solved: Flag = False
+    """Whether problems that no sample solved are kept: they may be too hard, or wrong."""
     sampling: SamplingConfig = SamplingConfig()
 
 

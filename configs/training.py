@@ -23,7 +23,9 @@ class OptimizerConfig(Config):
     min_share: Share = 0.0
     """The rate at the last step, as a share of the peak."""
     betas: tuple[Beta, Beta] = (0.9, 0.95)
+    """Decay rates of the two moments."""
     eps: Positive = 1e-8
+    """Added to the denominator."""
     weight_decay: NonNegative = 0.0
     """Decoupled weight decay; never on biases and norms."""
     max_grad_norm: Positive = 1.0
