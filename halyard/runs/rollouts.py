@@ -1,0 +1,146 @@
+"""Every rollout with its verdict, used or not, as one flat Parquet file a step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from halyard.data.types import Prompt, Rollout, Verdict
+from halyard.runs.atomic import clear_errors, sync_file, sync_folder
+
+RolloutState = Literal["trained", "dropped", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutRecord:
+    """One answer as it is kept: a row of `rollouts/STEP.parquet`, one column for each field.
+
+    `step` is the step that it was trained or let go in; `version_oldest` and `version_newest` the policy
+    versions that its first and last token were sampled under. `reward` is None when judging failed, and
+    `advantage` when it was not trained on; `why` then says why. `components` is JSON in the file.
+    """
+
+    step: int
+    occurrence: int
+    prompt_id: str
+    index: int
+    thinking: bool
+    question: str
+    reference: str | None
+    task: str
+    family: str
+    prompt_token_ids: Sequence[int]
+    response_token_ids: Sequence[int]
+    rollout_logprobs: Sequence[float]
+    text: str
+    finish_reason: str
+    seed: int
+    version_oldest: int
+    version_newest: int
+    reward: float | None
+    components: Mapping[str, float]
+    status: str
+    reason: str
+    state: RolloutState
+    why: str
+    advantage: float | None
+
+
+_SCHEMA = pa.schema(
+    {
+        "step": pa.int64(),
+        "occurrence": pa.int64(),
+        "prompt_id": pa.string(),
+        "index": pa.int32(),
+        "thinking": pa.bool_(),
+        "question": pa.string(),
+        "reference": pa.string(),
+        "task": pa.string(),
+        "family": pa.string(),
+        "prompt_token_ids": pa.list_(pa.int32()),
+        "response_token_ids": pa.list_(pa.int32()),
+        "rollout_logprobs": pa.list_(pa.float32()),
+        "text": pa.string(),
+        "finish_reason": pa.string(),
+        "seed": pa.int64(),
+        "version_oldest": pa.int64(),
+        "version_newest": pa.int64(),
+        "reward": pa.float64(),
+        "components": pa.string(),
+        "status": pa.string(),
+        "reason": pa.string(),
+        "state": pa.string(),
+        "why": pa.string(),
+        "advantage": pa.float64(),
+    }
+)
+
+
+def record(
+    prompt: Prompt,
+    rollout: Rollout,
+    verdict: Verdict,
+    *,
+    step: int,
+    occurrence: int,
+    state: RolloutState,
+    why: str = "",
+    advantage: float | None = None,
+) -> RolloutRecord:
+    """The record of one rollout: what was asked, answered, judged, and what became of it."""
+    return RolloutRecord(
+        step=step,
+        occurrence=occurrence,
+        prompt_id=prompt.id,
+        index=rollout.index,
+        thinking=prompt.thinking,
+        question="\n".join(message.text for message in prompt.messages),
+        reference=prompt.answer,
+        task=prompt.task,
+        family=prompt.family,
+        prompt_token_ids=rollout.prompt_token_ids,
+        response_token_ids=rollout.response_token_ids,
+        rollout_logprobs=rollout.rollout_logprobs,
+        text=rollout.text,
+        finish_reason=rollout.finish_reason,
+        seed=rollout.seed,
+        version_oldest=rollout.oldest_version,
+        version_newest=rollout.newest_version,
+        reward=verdict.reward,
+        components=verdict.components,
+        status=verdict.status,
+        reason=verdict.reason,
+        state=state,
+        why=why,
+        advantage=advantage,
+    )
+
+
+def write(path: Path, records: Iterable[RolloutRecord]) -> None:
+    """Nothing; the file is durable, and replaces one of the same name.
+
+    Raises:
+        HalyardError: the disk is full.
+    """
+    names = [field.name for field in fields(RolloutRecord)]
+    rows = [asdict(one) | {"components": json.dumps(dict(one.components))} for one in records]
+    table = pa.table({name: [row[name] for row in rows] for name in names}, schema=_SCHEMA)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with clear_errors(path):
+        path.parent.mkdir(exist_ok=True)
+        pq.write_table(table, temporary, compression="zstd")
+        sync_file(temporary)
+        temporary.replace(path)
+        sync_folder(path.parent)
+
+
+def read(path: Path) -> list[RolloutRecord]:
+    """The records of one file, in order."""
+    rows: list[dict[str, Any]] = pq.read_table(path, schema=_SCHEMA).to_pylist()
+    return [RolloutRecord(**(row | {"components": json.loads(row["components"])})) for row in rows]
