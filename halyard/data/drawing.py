@@ -90,18 +90,18 @@ def render(picture: Drawing) -> Image.Image:
 
 
 def _paint(brush: ImageDraw.ImageDraw, mark: Mark) -> None:
-    name: str = mark.get("colour", "black")
+    name: str = mark.get("colour") or "black"
     colour = PALETTE.get(name, name)
-    if "text" in mark:
+    if mark.get("text") is not None:  # a Parquet file holds every key in every mark, most of them empty
         x, y = mark["at"]
         brush.text((x, y), mark["text"], fill=colour, font=_font(mark["size"]), anchor="mm", stroke_width=0.6)
-    elif "shape" in mark:
+    elif mark.get("shape") is not None:
         _paint_shape(brush, mark, colour)
-    elif "box" in mark:
+    elif mark.get("box") is not None:
         left, top, right, bottom = mark["box"]
         brush.rectangle((left, top, right - 1, bottom - 1), fill=colour)
     else:
-        brush.line(tuple(mark["line"]), fill=colour, width=mark.get("width", 1))
+        brush.line(tuple(mark["line"]), fill=colour, width=mark.get("width") or 1)
 
 
 def _paint_shape(brush: ImageDraw.ImageDraw, mark: Mark, colour: str) -> None:

@@ -1,0 +1,26 @@
+"""From carriers to what the renderer reads: the same turns, with their images opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from halyard.data.images import open_image
+from halyard.data.types import Message
+from model.render import ChatMessage
+
+
+def to_chat(messages: Sequence[Message]) -> list[ChatMessage]:
+    """The conversation with its images opened, ready for `Renderer.prompt` or `.conversation`.
+
+    Raises:
+        DataError: an image cannot be opened.
+    """
+    return [
+        ChatMessage(
+            role=message.role,
+            text=message.text,
+            images=tuple(open_image(ref) for ref in message.images),
+            reasoning=message.reasoning,
+        )
+        for message in messages
+    ]
