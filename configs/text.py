@@ -14,7 +14,7 @@ from configs.faults import Fault
 from configs.schema import KeyPath
 from halyard.errors import ConfigError
 
-_PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str")}
+_PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "null", "bool", "int", "float", "str", "timestamp")}
 _DATE = "tag:yaml.org,2002:timestamp"
 _DEEPEST = 40
 
@@ -76,6 +76,8 @@ class _Reader:
         self._document.lines.setdefault(path, node.start_mark.line + 1)
         if len(path) > _DEEPEST:
             return self._fault(path, f"is nested more than {_DEEPEST} deep")
+        if node.tag not in _PLAIN:
+            return self._fault(path, f"has the tag {node.tag}, expected a plain value")
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -100,8 +102,6 @@ class _Reader:
     def _scalar(self, node: Node, path: KeyPath) -> Any:
         if node.tag == _DATE:
             return node.value  # a name or a path that looks like a date is still a word
-        if node.tag not in _PLAIN:
-            return self._fault(path, f"has the tag {node.tag}, expected a plain value")
         try:
             return self._construct(node)
         except (ValueError, YAMLError):
