@@ -1,0 +1,167 @@
+"""What a step was: its line in metrics.jsonl, and the records of its rollouts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from halyard.runs.rollouts import RolloutRecord, record
+from rl.advantages import advantages, all_equal
+from rl.sequences import trainable
+
+if TYPE_CHECKING:
+    from halyard.cluster.types import Transfer, Update
+    from halyard.data.types import Group, Rollout, Verdict
+    from rl.books import Unused
+    from rl.presets import Algorithm
+    from rl.types import Scored
+
+PHASES = ("generate", "score", "pack", "forward", "backward", "optimizer", "transfer", "wait", "checkpoint", "step")
+SHOWN = ("reward", "accuracy", "loss", "response_tokens_mean", "tokens_per_second", "staleness_mean")
+"""Figures worth a person's glance while a run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Everything that a step left behind; `unused` are the prompts let go since the step before."""
+
+    number: int
+    trained: Sequence[Scored]
+    unused: Sequence[Unused]
+    updates: Sequence[Update]
+    transfer: Transfer
+    seconds: Mapping[str, float]
+
+    def groups(self) -> list[Group]:
+        """The groups that were sampled for the step, those without signal among them."""
+        return [scored.group for scored in self.trained] + [one.group for one in self.unused if one.group is not None]
+
+    def line(self) -> dict[str, Any]:
+        """The figures of the step.
+
+        Rewards and lengths are means over all that was sampled; over the trained groups alone, a filter
+        on signal would hide what the policy can do. Staleness and the loss's terms are of what was trained.
+        """
+        generated = sum(len(r.response_token_ids) for group in self.groups() for r in group.rollouts)
+        phases = Counter(self.seconds)
+        for update in self.updates:
+            phases.update(update.seconds)
+        seconds = {name: phases[name] for name in PHASES}
+        return {
+            "step": self.number,
+            **_reward_figures(self.groups()),
+            **_length_figures([rollout for group in self.groups() for rollout in group.rollouts]),
+            **self._accounts(),
+            **self._learning(),
+            "tokens_generated": generated,
+            "tokens_per_second": generated / seconds["step"],
+            "transfer_pause": self.transfer.pause_seconds,
+            "seconds": seconds,
+        }
+
+    def _accounts(self) -> dict[str, Any]:
+        """What became of the prompts, and how old the trained rollouts were."""
+        lags = [self.number - 1 - r.oldest_version for scored in self.trained for r in scored.group.rollouts]
+        return {
+            "groups_without_signal": sum(all_equal(judged) for judged in map(_judged, self.groups()) if judged),
+            "prompts_trained": len(self.trained),
+            "prompts_dropped": sum(one.state == "dropped" for one in self.unused),
+            "prompts_failed": sum(one.state == "failed" for one in self.unused),
+            "staleness_mean": fmean(lags),
+            "staleness_max": max(lags),
+        }
+
+    def _learning(self) -> dict[str, Any]:
+        """Means over the step's optimiser steps, and the sums of what they processed."""
+        names = {name for update in self.updates for name in update.metrics}
+        return {
+            "loss": fmean(update.loss for update in self.updates),
+            "grad_norm": fmean(update.grad_norm for update in self.updates),
+            "learning_rate": self.updates[-1].learning_rate,
+            "tokens_trained": sum(update.tokens for update in self.updates),
+            "tokens_learnt": sum(update.loss_tokens for update in self.updates),
+            "sequences": sum(update.sequences for update in self.updates),
+            "packs": sum(update.packs for update in self.updates),
+            **{name: fmean(update.metrics[name] for update in self.updates) for name in sorted(names)},
+        }
+
+    def records(self, algorithm: Algorithm) -> list[RolloutRecord]:
+        """Every rollout of the step with its verdict, and what became of it."""
+        trained = [one for scored in self.trained for one in self._trained_records(scored, algorithm)]
+        return trained + [one for unused in self.unused for one in self._unused_records(unused)]
+
+    def _trained_records(self, scored: Scored, algorithm: Algorithm) -> Iterator[RolloutRecord]:
+        group, occurrence = scored.group, scored.admitted.occurrence
+        values = advantages(group.rewards, algorithm.advantage)
+        for rollout, verdict, value in zip(group.rollouts, group.verdicts, values, strict=True):
+            left_out = _left_out(rollout, verdict, algorithm)
+            yield record(
+                group.prompt,
+                rollout,
+                verdict,
+                step=self.number,
+                occurrence=occurrence,
+                state="failed" if verdict.reward is None else "dropped" if left_out else "trained",
+                why=left_out,
+                advantage=None if left_out else value,
+            )
+
+    def _unused_records(self, unused: Unused) -> Iterator[RolloutRecord]:
+        if unused.group is None:
+            return
+        for rollout, verdict in zip(unused.group.rollouts, unused.group.verdicts, strict=True):
+            yield record(
+                unused.group.prompt,
+                rollout,
+                verdict,
+                step=self.number,
+                occurrence=unused.admitted.occurrence,
+                state=unused.state,
+                why=unused.why,
+            )
+
+
+def shown(line: Mapping[str, Any]) -> dict[str, float]:
+    """The few figures of a step's line that a progress bar has room for."""
+    return {name: line[name] for name in SHOWN if line[name] is not None}
+
+
+def _judged(group: Group) -> list[float]:
+    return [reward for reward in group.rewards if reward is not None]
+
+
+def _left_out(rollout: Rollout, verdict: Verdict, algorithm: Algorithm) -> str:
+    """Why one answer of a trained group is not trained on; empty when it is."""
+    if verdict.reward is None:
+        return f"not judged: {verdict.reason}"
+    return "" if trainable(rollout, algorithm) else "cut at the token limit"
+
+
+def _reward_figures(groups: Sequence[Group]) -> dict[str, Any]:
+    """Means over the judged answers; accuracy and format are the terms of those names, where there are any."""
+    verdicts = [verdict for group in groups for verdict in group.verdicts]
+    judged = [verdict for verdict in verdicts if verdict.reward is not None]
+    names = sorted({name for verdict in judged for name in verdict.components})
+    components = {
+        name: fmean(verdict.components[name] for verdict in judged if name in verdict.components) for name in names
+    }
+    return {
+        "reward": fmean(reward for group in groups for reward in _judged(group)),
+        "accuracy": components.get("answer"),
+        "format": components.get("format"),
+        "components": components,
+        "verdicts": len(verdicts),
+        "verdicts_failed": len(verdicts) - len(judged),
+    }
+
+
+def _length_figures(rollouts: Sequence[Rollout]) -> dict[str, Any]:
+    lengths = [len(rollout.response_token_ids) for rollout in rollouts]
+    return {
+        "response_tokens_mean": fmean(lengths),
+        "response_tokens_max": max(lengths),
+        "truncated": fmean(rollout.finish_reason == "length" for rollout in rollouts),
+    }

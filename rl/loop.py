@@ -1,0 +1,79 @@
+"""The RL loop: sample, judge, learn, publish, write down. Start reading here.
+
+    prompts ──▶ feed ──▶ rollouts ──▶ sequences ──▶ update ──▶ live ──▶ figures
+    which,      when     sampled,     advantages,   loss,      engine   what the
+    in which             judged       weights       learner    gets it  step was
+    order
+
+Each word of the first row is the file beside this one where that part is. `slots` bounds how old the
+trained rollouts are, `books` is what the driver knows and saves, `start` brings a stage to its first
+step, and `presets` is the table of algorithms.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from halyard.errors import Interrupted
+from rl.clock import Clock
+from rl.feed import Feed
+from rl.figures import Step, shown
+from rl.live import LiveEngine
+from rl.presets import resolve
+from rl.rollouts import roll_out
+from rl.sequences import mini_batches
+from rl.start import save, start
+from rl.update import learn
+
+if TYPE_CHECKING:
+    from configs.stages import RlStage
+    from rl.presets import Algorithm
+    from rl.session import RlSession
+
+
+async def train(stage: RlStage, session: RlSession) -> None:
+    """Train the learner's policy for all steps of the stage, from the newest checkpoint where there is one.
+
+    `max_staleness` is the only difference between on-policy and overlapping training: at 0 the feed has
+    nothing to sample until `release`, at n it samples for the next n steps while the learner works.
+
+    Raises:
+        Interrupted: `session.stop` was set; the step was finished, and a checkpoint written.
+        PreflightError: the run would train blind.
+        HalyardError: a part of the run failed; the newest checkpoint is on disk.
+    """
+    algorithm = resolve(stage.algorithm)
+    books = await start(stage, algorithm, session)
+    clock = Clock()
+    engine = LiveEngine(session)
+    await engine.publish(books.step)
+    answer = partial(roll_out, stage=stage, session=session, engine=engine, stream=books.stream, clock=clock)
+    async with Feed(stage, algorithm, books, session.deadlines, roll_out=answer) as feed:
+        for number in range(books.step + 1, stage.steps + 1):
+            with clock.phase("wait"):
+                groups = await feed.next_groups(number)
+            batches = mini_batches(groups, algorithm)
+            async with engine.learner_lock:
+                updates = await learn(batches, algorithm, session.learner, stage.sampling.temperature)
+                with clock.phase("transfer"):
+                    transfer = await engine.publish(number)
+            unused = books.close(number, groups)
+            feed.release()
+            step = Step(number, trained=groups, unused=unused, updates=updates, transfer=transfer, seconds=clock.lap())
+            write_down(step, stage, algorithm, session)
+            if session.stop.is_set() or number % stage.checkpoint.every == 0 or number == stage.steps:
+                with clock.phase("checkpoint"):
+                    await save(session, books)
+            if session.stop.is_set():
+                raise Interrupted(f"stage {stage.name} stopped after step {number} of {stage.steps}; --resume goes on")
+
+
+def write_down(step: Step, stage: RlStage, algorithm: Algorithm, session: RlSession) -> None:
+    """Every rollout and figure of the step to disk, a warning if the engine drifts, and a glance to the screen."""
+    line = step.line()
+    session.folder.write_rollouts(step.number, step.records(algorithm))
+    session.folder.record(line)
+    if line["drift"] > stage.drift_warning:
+        session.event("drift", step=step.number, mean=line["drift"], kl=line["drift_k3"], warning=stage.drift_warning)
+    session.progress(step.number, stage.steps, shown(line))

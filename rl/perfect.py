@@ -1,0 +1,93 @@
+"""The best answer that a prompt can be given, taken through template, tokenizer, format and answer checks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from configs.rewards import AnswerTerm, FormatTerm
+from halyard.data.chat import to_chat
+from halyard.data.types import Rollout, VersionSpan
+from model.render import ChatMessage
+from rl.rollouts import judge
+
+if TYPE_CHECKING:
+    from configs.rewards import RewardsConfig
+    from halyard.data.types import Prompt
+    from model.render import Rendered, Renderer
+    from rl.session import RlSession
+
+MARKUP = "<think>", "</think>"
+
+
+def perfect(prompt: Prompt, answer: str) -> ChatMessage:
+    """The assistant's turn that gives `answer` as the prompt's mode and task ask for it."""
+    return ChatMessage(
+        role="assistant",
+        text=answer if prompt.task == "exact" else rf"\boxed{{{answer}}}",
+        reasoning=f"The answer is {answer}." if prompt.thinking else None,
+    )
+
+
+def answered(prompt: Prompt, answer: str, renderer: Renderer) -> tuple[Rollout, Rendered]:
+    """A rollout as if the policy had written the perfect turn, with the whole conversation as rendered.
+
+    Raises:
+        ValueError: the conversation does not begin with the prompt that the policy is given.
+    """
+    chat = to_chat(prompt.messages)
+    asked = renderer.prompt(chat, thinking=prompt.thinking).token_ids
+    whole = renderer.conversation([*chat, perfect(prompt, answer)], thinking=prompt.thinking)
+    if not np.array_equal(whole.token_ids[: len(asked)], asked):
+        raise ValueError("the chat template renders a conversation that does not begin with its own prompt")
+    response = tuple(whole.token_ids[len(asked) :].tolist())
+    rollout = Rollout(
+        prompt_id=prompt.id,
+        index=0,
+        prompt_token_ids=tuple(asked.tolist()),
+        response_token_ids=response,
+        rollout_logprobs=(0.0,) * len(response),
+        text=renderer.decode(response),
+        finish_reason="stop",
+        spans=(VersionSpan(start=0, stop=len(response), policy_version=0),),
+        seed=0,
+    )
+    return rollout, whole
+
+
+async def faults(prompt: Prompt, answer: str, session: RlSession, rewards: RewardsConfig) -> list[str]:
+    """What keeps the perfect answer from being learnt and paid in full, and a wrong one from being paid less."""
+    try:
+        right, whole = answered(prompt, answer, session.renderer)
+        wrong, _ = answered(prompt, f"{answer}7", session.renderer)
+    except ValueError as error:
+        return [str(error)]
+    found = [*_prompt_faults(right, session.renderer), *_mask_faults(right, whole)]
+    for_right, for_wrong = await judge(prompt, [right, wrong], session=session)
+    for term in rewards.terms:
+        if not isinstance(term, AnswerTerm | FormatTerm) or (term.tasks and prompt.task not in term.tasks):
+            continue
+        paid = for_right.components.get(term.type)
+        if paid != 1:
+            found.append(f"the {term.type} reward of the perfect answer {right.text!r} is {paid}, not 1")
+        if term.type == "answer" and for_wrong.components.get("answer") != 0:
+            found.append(f"the answer reward of the wrong answer {wrong.text!r} is not 0")
+    return found
+
+
+def _prompt_faults(rollout: Rollout, renderer: Renderer) -> list[str]:
+    """A template that opens the reasoning itself leaves the policy no `<think>` to write, and format unpaid."""
+    end = renderer.decode(rollout.prompt_token_ids[-8:]).rstrip()
+    return [f"the chat template ends the prompt with {tag}" for tag in MARKUP if end.endswith(tag)]
+
+
+def _mask_faults(rollout: Rollout, whole: Rendered) -> list[str]:
+    """The template's own loss mask must be what RL learns: the response with its end, and nothing before."""
+    prompt, response = len(rollout.prompt_token_ids), len(rollout.response_token_ids)
+    expected = np.arange(prompt + response) >= prompt
+    if np.array_equal(whole.loss_mask, expected):
+        return []
+    learnt = np.flatnonzero(whole.loss_mask)
+    span = f"tokens {learnt[0]} to {learnt[-1]}" if learnt.size else "nothing"
+    return [f"the template's loss mask covers {span}, where the response is tokens {prompt} to {prompt + response - 1}"]

@@ -1,0 +1,122 @@
+"""What the preflight tries a run on: a few of its own prompts, with images where the policy can see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import ImageOps
+
+from halyard.cluster.types import Completion, GenerationRequest, TrainSequence
+from halyard.data.drawing import SIZE, drawing
+from halyard.data.types import ImageRef, Message, Prompt
+from halyard.errors import PreflightError
+from rl.prompts import PromptStream
+from rl.rollouts import PromptFailure, check_answered, render, to_rollout
+from rl.sequences import sequence
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from configs.stages import RlStage
+    from model.render import Rendered
+    from rl.session import RlSession
+
+PROBES = 4
+SEARCHED = 64
+MAX_TOKENS = 16
+"""Prompts tried, prompts looked through for images and both modes, and the longest answer sampled, in tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A prompt with an answer that the engine sampled, and the sequence that the learner makes of it."""
+
+    prompt: Prompt
+    rendered: Rendered
+    completion: Completion
+    sequence: TrainSequence
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """Prompt and response, as the engine can score them."""
+        return self.completion.prompt_token_ids + self.completion.token_ids
+
+    def response(self, logprobs: Iterable[float]) -> np.ndarray:
+        """Of log-probs [tokens], those [response tokens] of the response."""
+        return np.asarray(logprobs, dtype=np.float64)[len(self.completion.prompt_token_ids) :]
+
+    def learnt(self, logprobs: np.ndarray) -> np.ndarray:
+        """Of log-probs [tokens], those [learnt tokens] under the loss mask."""
+        return logprobs[self.sequence.loss_mask].astype(np.float64)
+
+    def inverted(self) -> tuple[TrainSequence, tuple[Image, ...]]:
+        """The same tokens over negatives of the images, as the learner and as the engine take them."""
+        assert self.sequence.pixel_values is not None
+        images = tuple(ImageOps.invert(image.convert("RGB")) for image in self.rendered.images)
+        return replace(self.sequence, pixel_values=-self.sequence.pixel_values), images
+
+
+def choose(stage: RlStage, session: RlSession) -> list[Prompt]:
+    """The first prompts of the stage's stream, some with images and of each mode; the stream stays where it was."""
+    stream = PromptStream(session.prompts, seed=session.seed, direct_share=stage.direct_share)
+    position = stream.position
+    prompts = [stream.next(0).prompt for _ in range(SEARCHED)]
+    stream.seek(position)
+    kinds: dict[tuple[bool, bool], list[Prompt]] = {}
+    for prompt in prompts:
+        kinds.setdefault((has_images(prompt), prompt.thinking), []).append(prompt)
+    first_of_each = [of_kind.pop(0) for of_kind in kinds.values()]
+    rest = [prompt for of_kind in kinds.values() for prompt in of_kind]
+    chosen = [*first_of_each, *rest][:PROBES]
+    if session.renderer.image_token_id is not None and not any(map(has_images, chosen)):
+        chosen[-1] = drawn()
+    return chosen
+
+
+def has_images(prompt: Prompt) -> bool:
+    """Whether a message of the prompt has an image."""
+    return any(message.images for message in prompt.messages)
+
+
+def drawn() -> Prompt:
+    """A prompt with an image, for a data set that has none: the vision tower is part of what is trained."""
+    circle = {"shape": "circle", "at": [SIZE // 2, SIZE // 2], "size": SIZE // 2, "colour": "red"}
+    image = ImageRef(drawing=drawing([circle]))
+    message = Message(role="user", text="What is shown?", images=(image,))
+    return Prompt(id="preflight", messages=(message,), answer=None, task="open")
+
+
+async def sample(prompt: Prompt, index: int, stage: RlStage, session: RlSession) -> Probe:
+    """The prompt with an answer of the engine, as the loop would train on it with advantage 1.
+
+    Raises:
+        PreflightError: the prompt cannot be used.
+        EngineError: the engine ran on other tokens than it was sent.
+    """
+    max_tokens = min(MAX_TOKENS, stage.sampling.max_tokens)
+    try:
+        rendered = render(prompt, session=session, max_tokens=max_tokens)
+    except PromptFailure as failure:
+        raise PreflightError(f"prompt {prompt.id}: {failure}") from failure
+    request = GenerationRequest(
+        id=f"preflight {prompt.id}",
+        token_ids=tuple(rendered.token_ids.tolist()),
+        images=tuple(rendered.images),
+        seeds=(index,),
+        max_tokens=max_tokens,
+        temperature=stage.sampling.temperature,
+        top_p=stage.sampling.top_p,
+    )
+    completions = await session.engine.generate(request)
+    check_answered(request, completions)
+    rollout = to_rollout(prompt, 0, completions[0], session.renderer)
+    share = 1 / (PROBES * len(rollout.response_token_ids))
+    return Probe(
+        prompt=prompt,
+        rendered=rendered,
+        completion=completions[0],
+        sequence=sequence(rollout, advantage=1.0, share=share, pixels=rendered.pixel_values),
+    )

@@ -1,0 +1,59 @@
+"""The live parts that an RL stage works with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from configs.cluster import Deadlines
+    from halyard.cluster.engine import Engine
+    from halyard.cluster.learner import Learner
+    from halyard.data.mixture import Mixture
+    from halyard.runs.stage import StageFolder
+    from model.render import Renderer
+    from rewards.scorer import Scorer
+
+
+class Progress(Protocol):
+    """Told after each step; shows it to a person."""
+
+    def __call__(self, step: int, total: int, figures: Mapping[str, float]) -> None:
+        """`step` of `total` is done, with these figures."""
+        ...
+
+
+class Events(Protocol):
+    """Told of every change of state worth a line in the run's log."""
+
+    def __call__(self, kind: str, **fields: Any) -> None:
+        """Record an event."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RlSession:
+    """What `rl.loop.train` is given, beside the stage's recipe.
+
+    The learner holds the policy that the stage starts from, and was set up for
+    `steps · updates_per_step` optimiser steps. `restart_engine` starts a dead engine again behind the same
+    `engine`, at most `engine_restarts` times; `window` is the longest prompt and response together, in
+    tokens. When `stop` is set the step is finished, a checkpoint written and Interrupted raised.
+    """
+
+    engine: Engine
+    learner: Learner
+    renderer: Renderer
+    scorer: Scorer
+    prompts: Mixture
+    folder: StageFolder
+    restart_engine: Callable[[], Awaitable[None]]
+    engine_restarts: int
+    window: int
+    deadlines: Deadlines
+    progress: Progress
+    event: Events
+    stop: asyncio.Event
+    seed: int
