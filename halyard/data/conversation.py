@@ -43,7 +43,9 @@ def _message(entry: Any, folder: Path) -> Message:
         raise Unfit(f"a message has the role {role!r}, expected one of {', '.join(ROLES)}")
     text, images = _content(entry.get("content"), folder)
     images += [parse_image(value, folder) for value in _listed(entry.get("images"))]
-    reasoning = entry.get("reasoning") or entry.get("reasoning_content")
+    reasoning = entry.get("reasoning") or entry.get("reasoning_content") or None
+    if reasoning is not None and not isinstance(reasoning, str):
+        raise Unfit(f"a message's reasoning is {str(reasoning)[:60]!r}, expected text")
     if role == "assistant" and reasoning is None:
         reasoning, text = _split_thinking(text)
     return Message(role=role, text=text, images=tuple(images), reasoning=reasoning)

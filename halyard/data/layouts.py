@@ -68,7 +68,11 @@ def trl(record: Record) -> Record:
 def _turns(value: Any, role: str) -> list[Any]:
     if value is None:
         return []
-    return [{"role": role, "content": value}] if isinstance(value, str) else list(value)
+    if isinstance(value, str):
+        return [{"role": role, "content": value}]
+    if isinstance(value, list):
+        return value
+    raise Unfit(f"the {role}'s turn is {str(value)[:60]!r}, expected text or a list of messages")
 
 
 def _present(columns: Record) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def _answer(value: Any) -> str | None:
 
 
 def write_jsonl(path: Path, rows: Iterable[Row]) -> None:
-    """Write the rows as native JSON lines; images stay references."""
+    """Write the rows as native JSON lines; images stay references, dates and the like in metadata become text."""
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
-            file.write(json.dumps(to_record(row), ensure_ascii=False) + "\n")
+            file.write(json.dumps(to_record(row), ensure_ascii=False, default=str) + "\n")

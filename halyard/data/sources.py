@@ -90,10 +90,13 @@ def load(
         if renderer is not None and data.max_prompt_tokens is not None:
             good, long = _measure(good, renderer, data.max_prompt_tokens)
             wrong += long
+        if not good and data.on_bad_row == "skip":
+            raise DataError(f"{_title(source)} has no good row: {_listed(wrong)}")
         sources.append(tuple(place.row for place in good))
         bad += wrong
         total += len(found)
-    _refuse(data, sources, bad, total)
+    if bad and data.on_bad_row == "refuse":
+        raise DataError(f"{len(bad)} of {total} rows are bad: {_listed(bad)}. Mend them, or set on_bad_row: skip")
     return Dataset(sources=tuple(sources), weights=tuple(source.weight for source in data.sources), skipped=tuple(bad))
 
 
@@ -167,14 +170,8 @@ def _measure(found: list[_Found], renderer: Renderer, most: int) -> tuple[list[_
     return good, [place.bad(reason) for place, reason in zip(found, reasons, strict=True) if reason is not None]
 
 
-def _refuse(data: DataConfig, sources: Sequence[Sequence[Row]], bad: Sequence[BadRow], total: int) -> None:
-    """Raise if the recipe refuses bad rows and there are some, or if a source has nothing left."""
-    listed = "; ".join(map(str, bad[:LISTED])) + (f"; and {len(bad) - LISTED} more" if len(bad) > LISTED else "")
-    if bad and data.on_bad_row == "refuse":
-        raise DataError(f"{len(bad)} of {total} rows are bad: {listed}. Mend them, or set on_bad_row: skip")
-    for source, rows in zip(data.sources, sources, strict=True):
-        if not rows:
-            raise DataError(f"{_title(source)} has no good row: {listed}")
+def _listed(bad: Sequence[BadRow]) -> str:
+    return "; ".join(map(str, bad[:LISTED])) + (f"; and {len(bad) - LISTED} more" if len(bad) > LISTED else "")
 
 
 def _title(source: Source) -> str:
