@@ -68,7 +68,7 @@ MAKERS = """\
         ("h.last_steps=0", "no rollouts would be taken"),
         ("h.stage=warm-up", "is warm-up, expected the name of an earlier rl stage: before it there are rl"),
         ("c.max_pass_rate=0.2", "keeps no case: 0.2 of 4 samples is less than one"),
-        ("f.name=filter", "is f, expected the name of an earlier filter, harvest or hard_cases stage: before it there are"),
+        ("f.name=filter", "is f, expected the name of an earlier filter, harvest or hard_cases stage: before it"),
         ("c.data.sources.0.stage=c", "is c, expected the name of an earlier filter, harvest or hard_cases stage"),
     ],
 )

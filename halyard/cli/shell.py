@@ -1,0 +1,96 @@
+"""What all commands share: exit codes, errors as one red sentence, and whether the code is our own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from halyard.errors import ConfigError, HalyardError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("configs", "halyard", "model", "rewards", "rl", "serving", "sft")
+FAILED = 1
+STOPPED = 130
+
+
+class Commands(TyperGroup):
+    """A group whose errors become a sentence on stderr and an exit code; `--debug` lets tracebacks through."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """What the chosen command returns.
+
+        Raises:
+            typer.Exit: with the error's exit code, once it has been told.
+        """
+        if ctx.params.get("debug"):
+            return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except HalyardError as error:
+            code = error.exit_code
+            tell(str(error))
+        except KeyboardInterrupt:
+            code = STOPPED
+            tell("Interrupted.")
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if _is_usage(error):
+                raise
+            code = FAILED
+            tell(f"{type(error).__name__}: {error} ({_origin(error)}). `halyard --debug ...` shows the traceback.")
+        raise typer.Exit(code)
+
+
+def _is_usage(error: Exception) -> bool:
+    """Whether typer itself tells this error: a wrong option, a missing argument."""
+    return hasattr(error, "exit_code") and hasattr(error, "format_message")
+
+
+def _origin(error: BaseException) -> str:
+    """FILE:LINE where an error was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown place"
+
+
+def tell(message: str) -> None:
+    """Print an error on stderr; red on a terminal, and never cut or wrapped."""
+    typer.secho(message, fg=typer.colors.RED, err=True, color=None if sys.stderr.isatty() else False)
+
+
+def console() -> Console:
+    """Where tables and text for people go: stdout, as wide as the terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def guard() -> None:
+    """Nothing, when all of Halyard's packages come from one place.
+
+    `model`, `rl` and `rewards` are common names: a folder of that name beside the caller's script would be
+    imported instead of ours, and fail much later.
+
+    Raises:
+        ConfigError: one does not; the message names the file.
+    """
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        found = Path(spec.origin or next(iter(spec.submodule_search_locations or ("",)))) if spec else None
+        if found is None or not found.resolve().is_relative_to(ROOT / name):
+            place = found or "nowhere"
+            raise ConfigError(
+                f"Python finds the package {name} at {place}, but Halyard's own is {ROOT / name}: rename the other "
+                f"one, or start halyard from another folder (PYTHONPATH is {os.environ.get('PYTHONPATH', 'not set')})"
+            )

@@ -1,0 +1,99 @@
+"""`halyard snapshot`: the policies that runs left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from halyard.cli.shell import console
+from halyard.errors import SnapshotError
+
+app = typer.Typer(
+    no_args_is_help=True, help="List, show and verify snapshots of policies.", rich_markup_mode="markdown"
+)
+RunOrSnapshot = Annotated[Path, typer.Argument(metavar="RUN_OR_PATH", help="A run's folder, or a snapshot's.")]
+
+
+def snapshots(path: Path) -> list[Path]:
+    """The snapshots of a run, oldest first, or the one that the path itself is.
+
+    Raises:
+        SnapshotError: there is none.
+    """
+    if (path / "manifest.json").is_file():
+        return [path]
+    found = sorted(manifest.parent for manifest in path.glob("snapshots/*/manifest.json"))
+    if not found:
+        reason = "it has no snapshots yet" if (path / "recipe.json").is_file() else "expected a run or a snapshot"
+        raise SnapshotError(f"there is no snapshot at {path}: {reason if path.is_dir() else 'there is no such folder'}")
+    return found
+
+
+def policy_folder(path: Path) -> Path:
+    """A verified policy: a snapshot, the newest of a run, or any model folder.
+
+    Raises:
+        SnapshotError: there is none, or it is damaged.
+    """
+    if (path / "config.json").is_file() and not (path / "manifest.json").is_file():
+        return path
+    from model.snapshot import verify
+
+    folder = snapshots(path)[-1]
+    verify(folder)
+    return folder
+
+
+@app.command("list")
+def show_list(path: RunOrSnapshot) -> None:
+    """List the snapshots of a run, oldest first.
+
+    Example: `halyard snapshot list runs/quickstart-001`
+    """
+    from rich.table import Table
+
+    from model.snapshot import read_manifest
+
+    table = Table("version", "parent", "made", "MiB", "folder", box=None, header_style="bold")
+    for folder in snapshots(path):
+        manifest = read_manifest(folder)
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        table.add_row(manifest.version, manifest.parent or "", made(folder), f"{size / 1024**2:.1f}", str(folder))
+    console().print(table)
+
+
+def made(folder: Path) -> str:
+    """When a snapshot was written, in local time."""
+    import datetime
+
+    seconds = (folder / "manifest.json").stat().st_mtime
+    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+@app.command()
+def show(path: RunOrSnapshot) -> None:
+    """Show where a snapshot comes from, and its files; of a run, the newest.
+
+    Example: `halyard snapshot show runs/quickstart-001`
+    """
+    import json
+
+    folder = snapshots(path)[-1]
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    typer.echo(json.dumps({"folder": str(folder), **manifest}, indent=2, ensure_ascii=False))
+
+
+@app.command("verify")
+def verify_all(path: RunOrSnapshot) -> None:
+    """Compare every file of a snapshot with its checksum; of a run, of all its snapshots.
+
+    Example: `halyard snapshot verify runs/quickstart-001`
+    """
+    from model.snapshot import verify
+
+    for folder in snapshots(path):
+        with console().status(f"{folder} ..."):
+            verify(folder)
+        typer.echo(f"{folder}: every file is as it was written")
