@@ -42,6 +42,9 @@ lint: $(STAMP) ## Style, types and the order of imports between packages
 format: $(STAMP) ## Put the code in the house style
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
+serve: ## Serve snapshots over HTTP (not there yet)
+	@echo "Serving over HTTP is not part of Halyard yet; 'halyard chat SNAPSHOT' talks to a policy in the terminal." >&2; exit 2
+
 bench: $(STAMP) ## Where the time of an RL step goes
 	@$(BIN)/python -m bench.rl_step
 
@@ -52,4 +55,4 @@ lock: $(STAMP) ## Resolve requirements/cpu.in anew
 	@$(BIN)/pip install -q uv && requirements/lock
 
 clean: ## Remove .venv and what tests left behind
-	@rm -rf .venv .pytest_cache .ruff_cache && find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache && find . -name __pycache__ -type d -prune -exec rm -rf {} +

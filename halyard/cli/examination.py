@@ -227,6 +227,4 @@ def starts(code: str, what: str) -> Finding:
     if result.returncode == 0:
         return Finding("ok", f"{what} in {seconds:.1f} s")
     last = (result.stderr.strip() or f"ended with {result.returncode}").splitlines()[-1]
-    return Finding(
-        "problem", f"not {what}: {last}", "make setup; if that does not help, this is the line to ask about."
-    )
+    return Finding("problem", f"not {what}: {last}", "make setup; if that does not help, ask with this line.")
