@@ -15,7 +15,8 @@ help: ## List the targets
 setup: $(STAMP) ## Make .venv with the pinned packages (quick when it is there)
 
 $(STAMP):
-	@command -v $(PYTHON) >/dev/null || { echo "Halyard needs Python 3.11, and '$(PYTHON)' was not found. Install it, or name it: make setup PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null || \
+	  { echo "Halyard needs Python 3.11 (or 3.12), and '$(PYTHON)' is not that. Install it, or name it: make setup PYTHON=/path/to/python3.11"; exit 2; }
 	@echo "Setting up .venv (about 4 GB, a few minutes on a slow line) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@# A plain torch brings several GB of CUDA packages, so the CPU build comes first, from PyTorch's own index if need be.

@@ -21,7 +21,7 @@ def clone(tmp_path: Path) -> Path:
     commands = tmp_path / ".venv" / "bin"
     commands.mkdir(parents=True)
     for name in ("python", "pip"):
-        (commands / name).write_text("#!/bin/sh\necho 'no matching distribution' >&2\nexit 1\n")
+        (commands / name).write_text("#!/bin/sh\n[ $1 = -c ] && exit 0\necho 'no matching distribution' >&2\nexit 1\n")
         (commands / name).chmod(0o755)
     return tmp_path
 
@@ -33,17 +33,18 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_no_cpu_build_of_torch(clone: Path) -> None:
-    result = make(clone, "setup", "PYTHON=sh")
+    result = make(clone, "setup", "PYTHON=.venv/bin/python")
     assert result.returncode == 2
     assert "No CPU build of torch 2." in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert not list(clone.glob(".venv/.halyard-*")), "a set-up that failed must be tried again"
 
 
-def test_no_python(clone: Path) -> None:
-    result = make(clone, "setup", "PYTHON=python0.1")
+@pytest.mark.parametrize("python", ["python0.1", "false"])
+def test_no_python_or_another(clone: Path, python: str) -> None:
+    result = make(clone, "setup", f"PYTHON={python}")
     assert result.returncode == 2
-    assert "Halyard needs Python 3.11, and 'python0.1' was not found" in result.stdout + result.stderr
+    assert f"Halyard needs Python 3.11 (or 3.12), and '{python}' is not that" in result.stdout + result.stderr
 
 
 def test_every_target_is_listed_with_its_meaning() -> None:
