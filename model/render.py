@@ -1,0 +1,231 @@
+"""Conversations as token ids, with the mask of what is learnt: one function grows both, so they cannot drift.
+
+    chat ──▶ Renderer.prompt        ids up to where the assistant begins to write; nothing is learnt
+         ──▶ Renderer.conversation  the same ids, then the assistant's tokens, which are learnt
+
+Learnt is exactly what a policy writes: `<think>`, reasoning, `</think>`, the answer and the end-of-turn token.
+Content never turns into control tokens: a user who types `<|im_end|>` or `<IMG_CONTEXT>` gets plain characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from PIL.Image import Image
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerBase
+
+from halyard.errors import DataError
+from model.chat_format import DIRECT, END, START, THINK, THINK_END, THINKING, ChatFormat
+from model.sail_vl2.images import SailVl2ImageProcessor
+from model.sail_vl2.processing import IMAGE_END, IMAGE_START, IMAGE_TOKEN
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One turn: its images come first, then its text. An assistant that thought has `reasoning` beside its answer.
+
+    >>> ChatMessage("assistant", "\\\\boxed{5}", reasoning="2 + 3 = 5.").images
+    ()
+    """
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    images: tuple[Image, ...] = ()
+    reasoning: str | None = None
+
+
+Chat = Sequence[ChatMessage]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A conversation as a policy sees it.
+
+    `token_ids` [tokens], int64, hold the image placeholders expanded; `loss_mask` [tokens], bool, is True where a
+    token is learnt; `pixel_values` [images, 3, height, width], float32, and `images` are in the placeholders' order.
+    """
+
+    token_ids: np.ndarray
+    loss_mask: np.ndarray
+    pixel_values: np.ndarray | None
+    images: tuple[Image, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VisualInput:
+    """How images enter a conversation: their pixels, and the number of placeholders each takes."""
+
+    processor: SailVl2ImageProcessor
+    tokens: int
+
+
+@dataclass(slots=True)
+class _Script:
+    """Ids and mask of a conversation as it is written.
+
+    Neighbouring texts of one kind are encoded together, as the chat template's text would be; control tokens and
+    the border of what is learnt cut them, as they do when a policy goes on after its prompt.
+    """
+
+    tokenizer: Tokenizer
+    token_ids: list[int] = field(default_factory=list)
+    loss_mask: list[bool] = field(default_factory=list)
+    _text: str = ""
+    _learnt: bool = False
+
+    def text(self, text: str, *, learnt: bool) -> None:
+        """Write plain text, in which nothing is a control token."""
+        if learnt != self._learnt:
+            self._flush()
+        self._text, self._learnt = self._text + text, learnt
+
+    def token(self, token_id: int, *, learnt: bool, times: int = 1) -> None:
+        """Write a control token."""
+        self._flush()
+        self.token_ids += [token_id] * times
+        self.loss_mask += [learnt] * times
+
+    def done(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and mask."""
+        self._flush()
+        return np.array(self.token_ids, dtype=np.int64), np.array(self.loss_mask, dtype=bool)
+
+    def _flush(self) -> None:
+        ids = self.tokenizer.encode(self._text, add_special_tokens=False).ids if self._text else []
+        self.token_ids += ids
+        self.loss_mask += [self._learnt] * len(ids)
+        self._text = ""
+
+
+class Renderer:
+    """Writes conversations for one policy and reads what the policy wrote. `model.load.load_processor` makes one."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, chat_format: ChatFormat, visual: VisualInput | None = None
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.chat_format = chat_format
+        self._visual = visual
+        # A copy that reads control tokens in text as plain characters.
+        self._plain = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self._plain.encode_special_tokens = True
+        self._visible = {self.id_of(THINK), self.id_of(THINK_END)}
+        self._hidden = set(tokenizer.all_special_ids) - self._visible
+
+    @property
+    def eos_token_id(self) -> int:
+        """The end-of-turn token, with which a policy ends its answer."""
+        return self.id_of(END)
+
+    @property
+    def image_token_id(self) -> int | None:
+        """The token that image features are written over; None when the policy takes no images."""
+        return self.id_of(IMAGE_TOKEN) if self._visual else None
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens that the tokenizer knows, control tokens among them."""
+        return len(self.tokenizer)
+
+    def id_of(self, token: str) -> int:
+        """The id of a control token."""
+        return self.tokenizer.convert_tokens_to_ids(token)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of tokens for people and rewards: `<think>` and `</think>` stay, other control tokens do not."""
+        return self.tokenizer.decode([i for i in map(int, ids) if i not in self._hidden], skip_special_tokens=False)
+
+    def prompt(self, chat: Chat, *, thinking: bool) -> Rendered:
+        """The prompt of a chat that ends with the user's turn: ids up to where the assistant begins to write.
+
+        Raises:
+            DataError: the chat is empty or ends with the assistant, or has images that the policy cannot take.
+        """
+        if not chat or chat[-1].role == "assistant":
+            raise DataError("a prompt ends with a turn of the user (or the system), expected it to leave the answer out")
+        script = _Script(self._plain)
+        self._write(script, chat, thinking=thinking)
+        self._open_answer(script, thinking=thinking, last=True)
+        return self._rendered(script, chat)
+
+    def conversation(self, chat: Chat, *, thinking: bool) -> Rendered:
+        """A chat that ends with the assistant's turn, with the mask of what is learnt.
+
+        The ids begin with those of the chat's own prompt. In direct mode reasoning is left out. Which earlier
+        turns are learnt, and with their reasoning or without, is the format's choice: see `ChatFormat`.
+
+        Raises:
+            DataError: the chat does not end with the assistant, or has images that the policy cannot take.
+        """
+        if not chat or chat[-1].role != "assistant":
+            raise DataError("a conversation to learn from ends with a turn of the assistant, but this one does not")
+        script = _Script(self._plain)
+        self._write(script, chat, thinking=thinking)
+        return self._rendered(script, chat)
+
+    def _write(self, script: _Script, chat: Chat, *, thinking: bool) -> None:
+        for index, message in enumerate(chat):
+            if message.role == "assistant":
+                self._write_answer(script, message, thinking=thinking, last=index == len(chat) - 1)
+            else:
+                self._write_question(script, message, thinking=thinking)
+
+    def _write_question(self, script: _Script, message: ChatMessage, *, thinking: bool) -> None:
+        script.token(self.id_of(START), learnt=False)
+        script.text(f"{message.role}\n", learnt=False)
+        for _ in message.images:
+            self._write_image(script)
+        script.text(message.text, learnt=False)
+        if message.role == "user" and self.chat_format.modes_are_tokens:
+            script.token(self.id_of(THINKING if thinking else DIRECT), learnt=False)
+        script.token(self.id_of(END), learnt=False)
+        script.text(self.chat_format.after_turn, learnt=False)
+
+    def _write_image(self, script: _Script) -> None:
+        if self._visual is None:
+            raise DataError("the chat has an image, but this policy reads text only: leave images out, or use a SAIL-VL2")
+        script.token(self.id_of(IMAGE_START), learnt=False)
+        script.token(self.id_of(IMAGE_TOKEN), learnt=False, times=self._visual.tokens)
+        script.token(self.id_of(IMAGE_END), learnt=False)
+
+    def _open_answer(self, script: _Script, *, thinking: bool, last: bool) -> None:
+        """Where the assistant begins to write; direct mode is shown here by formats that have no tokens for it."""
+        script.token(self.id_of(START), learnt=False)
+        script.text("assistant\n", learnt=False)
+        if not thinking and last and not self.chat_format.modes_are_tokens:
+            self._write_reasoning(script, "", learnt=False)
+            script.text(self.chat_format.before_answer, learnt=False)
+
+    def _write_answer(self, script: _Script, message: ChatMessage, *, thinking: bool, last: bool) -> None:
+        layout = self.chat_format
+        if message.images:
+            raise DataError("an assistant's turn has an image, but a policy writes text alone")
+        learnt = last or layout.keeps_history
+        self._open_answer(script, thinking=thinking, last=last)
+        reasoning = message.reasoning
+        if not layout.modes_are_tokens:  # a thinking turn of Qwen3's always has its block, be it empty
+            reasoning = (reasoning or "").strip("\n") if last else None
+        if thinking and reasoning is not None:
+            self._write_reasoning(script, reasoning, learnt=learnt)
+            script.text(layout.before_answer, learnt=learnt)
+        script.text(message.text, learnt=learnt)
+        script.token(self.eos_token_id, learnt=learnt)
+        script.text(layout.after_turn, learnt=False)
+
+    def _write_reasoning(self, script: _Script, reasoning: str, *, learnt: bool) -> None:
+        around = self.chat_format.around_reasoning
+        script.token(self.id_of(THINK), learnt=learnt)
+        script.text(f"{around}{reasoning}{around}", learnt=learnt)
+        script.token(self.id_of(THINK_END), learnt=learnt)
+
+    def _rendered(self, script: _Script, chat: Chat) -> Rendered:
+        token_ids, loss_mask = script.done()
+        images = tuple(image for message in chat for image in message.images)
+        pixels = None
+        if self._visual and images:
+            pixels = np.stack([self._visual.processor.pixels(image) for image in images])
+        return Rendered(token_ids=token_ids, loss_mask=loss_mask, pixel_values=pixels, images=images)
