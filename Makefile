@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
+PIP := .venv/bin/pip install -q --disable-pip-version-check --no-deps
+PIP_LOG := .venv/pip.log
 STAMP := .venv/.halyard-$(shell cat requirements/cpu.txt pyproject.toml | sha256sum | cut -c1-16)
 TORCH := $(shell sed -n 's/^torch==//p' requirements/cpu.txt)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
@@ -18,13 +20,12 @@ $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null || \
 	  { echo "Halyard needs Python 3.11 (or 3.12), and '$(PYTHON)' is not that. Install it, or name it: make setup PYTHON=/path/to/python3.11"; exit 2; }
 	@echo "Setting up .venv (about 4 GB, a few minutes on a slow line) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@# A plain torch brings several GB of CUDA packages, so the CPU build comes first, from PyTorch's own index if need be.
-	@$(BIN)/pip install -q --disable-pip-version-check "torch==$(TORCH)" --no-deps 2>.venv/pip.log || \
-	  $(BIN)/pip install -q --disable-pip-version-check "torch==$(TORCH)" --no-deps --index-url $(TORCH_INDEX) 2>>.venv/pip.log || \
-	  { tail -3 .venv/pip.log; echo "No CPU build of torch $(TORCH) was found, neither on your package index nor on PyTorch's. Check the network, or your pip configuration, and run make setup again."; exit 2; }
-	@$(BIN)/pip install -q --disable-pip-version-check --no-deps -r requirements/cpu.txt
-	@$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
+	@$(PIP) "torch==$(TORCH)" 2>$(PIP_LOG) || $(PIP) "torch==$(TORCH)" --index-url $(TORCH_INDEX) 2>>$(PIP_LOG) || \
+	  { grep -s ERROR $(PIP_LOG) | tail -2; echo "No CPU build of torch $(TORCH) was found, neither on your package index nor on PyTorch's. Check the network, or your pip configuration, and run make setup again."; exit 2; }
+	@$(PIP) -r requirements/cpu.txt -e . 2>>$(PIP_LOG) || \
+	  { grep -s ERROR $(PIP_LOG) | tail -2; echo "Not every package could be installed; what pip said is in $(PIP_LOG). Run make setup again."; exit 2; }
 	@rm -f .venv/.halyard-*; touch $@
 	@echo "Set up. '. .venv/bin/activate' gives you the halyard command."
 

@@ -21,7 +21,7 @@ def clone(tmp_path: Path) -> Path:
     commands = tmp_path / ".venv" / "bin"
     commands.mkdir(parents=True)
     for name in ("python", "pip"):
-        (commands / name).write_text("#!/bin/sh\n[ $1 = -c ] && exit 0\necho 'no matching distribution' >&2\nexit 1\n")
+        (commands / name).write_text("#!/bin/sh\n[ $1 = -c ] && exit 0\necho ERROR: no match >&2\nexit 1\n")
         (commands / name).chmod(0o755)
     return tmp_path
 
@@ -38,6 +38,14 @@ def test_no_cpu_build_of_torch(clone: Path) -> None:
     assert "No CPU build of torch 2." in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert not list(clone.glob(".venv/.halyard-*")), "a set-up that failed must be tried again"
+
+
+def test_a_package_that_cannot_be_had(clone: Path) -> None:
+    script = "#!/bin/sh\ncase $* in *torch==*) exit 0;; esac\necho ERROR: nothing >&2\nexit 1\n"
+    (clone / ".venv" / "bin" / "pip").write_text(script)
+    result = make(clone, "setup", "PYTHON=.venv/bin/python")
+    assert result.returncode == 2
+    assert "ERROR: nothing\nNot every package could be installed" in result.stdout
 
 
 @pytest.mark.parametrize("python", ["python0.1", "false"])
