@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from halyard.data.types import Row
     from model.render import Renderer
 
-CACHE_BYTES = 1 << 30
+CACHE_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
