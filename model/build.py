@@ -50,7 +50,9 @@ def build(size: Size, path: Path, *, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         policy = SailVl2ForConditionalGeneration(config)
-    policy.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    policy.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
     policy.save_pretrained(path)
     images = SailVl2ImageProcessor(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
     processor = SailVl2Processor(

@@ -20,7 +20,5 @@ def register() -> None:
     AutoConfig.register("sail_vl2", SailVl2Config, exist_ok=True)
     AutoModel.register(SailVl2VisionConfig, SailVl2VisionModel, exist_ok=True)
     AutoModelForImageTextToText.register(SailVl2Config, SailVl2ForConditionalGeneration, exist_ok=True)
-    AutoImageProcessor.register(
-        SailVl2Config, slow_image_processor_class=SailVl2ImageProcessor, exist_ok=True
-    )
+    AutoImageProcessor.register(SailVl2Config, slow_image_processor_class=SailVl2ImageProcessor, exist_ok=True)
     AutoProcessor.register(SailVl2Config, SailVl2Processor, exist_ok=True)

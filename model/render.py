@@ -146,7 +146,9 @@ class Renderer:
             DataError: the chat is empty or ends with the assistant, or has images that the policy cannot take.
         """
         if not chat or chat[-1].role == "assistant":
-            raise DataError("a prompt ends with a turn of the user (or the system), expected it to leave the answer out")
+            raise DataError(
+                "a prompt ends with a turn of the user (or the system), expected it to leave the answer out"
+            )
         script = _Script(self._plain)
         self._write(script, chat, thinking=thinking)
         self._open_answer(script, thinking=thinking, last=True)
@@ -187,7 +189,9 @@ class Renderer:
 
     def _write_image(self, script: _Script) -> None:
         if self._visual is None:
-            raise DataError("the chat has an image, but this policy reads text only: leave images out, or use a SAIL-VL2")
+            raise DataError(
+                "the chat has an image, but this policy reads text only: leave images out, or use a SAIL-VL2"
+            )
         script.token(self.id_of(IMAGE_START), learnt=False)
         script.token(self.id_of(IMAGE_TOKEN), learnt=False, times=self._visual.tokens)
         script.token(self.id_of(IMAGE_END), learnt=False)
