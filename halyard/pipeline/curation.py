@@ -1,0 +1,174 @@
+"""The stages that make data with the policy so far: each writes what it kept and dropped, and why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.rewards import AnswerTerm, RewardsConfig
+from configs.stages import FilterStage, HardCasesStage, HarvestStage, RlStage
+from halyard.cluster.types import GenerationRequest
+from halyard.data import curate
+from halyard.data.chat import to_chat
+from halyard.data.prompts import to_prompt
+from halyard.data.rows import write_jsonl
+from halyard.errors import DataError
+from halyard.runs.atomic import clear_errors, sync_file, sync_folder, write_json
+from rewards.scorer import Scorer
+from rewards.structure import split
+from rl.prompts import draw
+from rl.rollouts import to_rollout, to_sample
+
+if TYPE_CHECKING:
+    from halyard.cluster.engine import Engine
+    from halyard.data.curate import Candidate, Curation
+    from halyard.data.types import Row
+    from halyard.pipeline.walk import Walk
+    from halyard.runs.rollouts import RolloutRecord
+    from halyard.runs.stage import StageFolder
+    from model.render import Renderer
+
+_PROMPTS_AT_ONCE = 256
+
+
+async def make_rows(
+    stage: FilterStage | HarvestStage | HardCasesStage, folder: StageFolder, walk: Walk
+) -> dict[str, Any]:
+    """What a stage kept and dropped, by reason and family; its rows are in rows.jsonl, this in report.json.
+
+    Raises:
+        DataError: nothing was kept: there is nothing to go on with.
+    """
+    if isinstance(stage, FilterStage):
+        rows, report = await _filter(stage, walk)
+    elif isinstance(stage, HarvestStage):
+        rows, report = await asyncio.to_thread(_harvest, stage, walk)
+    else:
+        rows, report = await _hard_cases(stage, walk)
+    record = {"kept": report.kept, "dropped": report.dropped, "outcomes": report.to_record()}
+    _write_rows(folder.path / "rows.jsonl", rows)
+    write_json(folder.path / "report.json", record)
+    if not rows:
+        reasons = ", ".join(f"{outcome} {by['all']}" for outcome, by in report.to_record().items())
+        raise DataError(f"the stage {stage.name} kept no row, so that there is nothing to go on with: {reasons}")
+    return record
+
+
+async def _filter(stage: FilterStage, walk: Walk) -> tuple[list[Row], Curation]:
+    rows = walk.rows(stage.data, "answer").rows
+    passes = await _ask(rows, stage, walk, thinking=stage.thinking)
+    keep = curate.keep_sometimes if stage.keep == "sometimes" else curate.keep_not_always
+    return keep(rows, passes)
+
+
+async def _hard_cases(stage: HardCasesStage, walk: Walk) -> tuple[list[Row], Curation]:
+    rows = walk.rows(stage.data, "answer").rows
+    general = walk.rows(stage.general, "answer").rows
+    passes = await _ask(rows, stage, walk, thinking=True)
+    return curate.hard_cases(
+        rows, passes, general, max_pass_rate=stage.max_pass_rate, keep_never_solved=stage.keep_never_solved
+    )
+
+
+def _harvest(stage: HarvestStage, walk: Walk) -> tuple[list[Row], Curation]:
+    source = next(one for one in walk.recipe.stages if one.name == stage.stage)
+    assert isinstance(source, RlStage), "a harvest names an RL stage, which the recipe's checks see to"
+    asked = {row.id: row for row in walk.rows(source.data, "answer").rows}
+    first = source.steps * (1 - stage.last_steps)
+    records = (one for one in walk.folder(source.name).read_rollouts() if one.step > first)
+    return curate.harvest(
+        _candidates(records, asked),
+        walk.rows(stage.direct, "assistant").rows,
+        rows=stage.rows,
+        thinking_share=stage.thinking_share,
+        seed=walk.seed(stage.name),
+    )
+
+
+def _candidates(records: Iterator[RolloutRecord], asked: dict[str, Row]) -> Iterator[Candidate]:
+    """The rollouts of thinking prompts as candidates, whether they were trained on or not."""
+    for record in records:
+        if not record.thinking or record.reward is None:
+            continue
+        response = split(record.text, True)
+        yield curate.Candidate(
+            prompt=to_prompt(asked[record.prompt_id], thinking=True),
+            reasoning=response.reasoning,
+            text=response.answer,
+            right=record.components.get("answer", record.reward) == 1,
+            well_formed=response.well_formed and record.finish_reason == "stop",
+        )
+
+
+async def _ask(
+    rows: Sequence[Row], stage: FilterStage | HardCasesStage, walk: Walk, *, thinking: bool
+) -> dict[str, list[bool]]:
+    """Whether each judged sample of each row is right, by the row's id; pass@k with the newest policy."""
+    engine, renderer = await walk.cluster.engine("policy", walk.models["policy"]), walk.renderer()
+    config = RewardsConfig(terms=(AnswerTerm(weight=1.0),))
+    scorer = await Scorer.start(config, judge=None, root=walk.loaded.root)
+    passes: dict[str, list[bool]] = {}
+    room = asyncio.Semaphore(_PROMPTS_AT_ONCE)
+
+    async def ask(row: Row) -> None:
+        async with room:
+            request = _request(row, stage, renderer, thinking=thinking, seed=walk.seed(stage.name))
+            window = walk.recipe.cluster.engine.max_model_len
+            if len(request.token_ids) + request.max_tokens > window:
+                walk.event(stage.name)("bad_row", reason=f"{row.id}: prompt and response exceed {window} tokens")
+                return
+            passes[row.id] = await _judged(row, request, engine, renderer, scorer, thinking=thinking)
+        walk.screen.progress(len(passes), len(rows), {"solved": _solved(passes)})
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for row in rows:
+                group.create_task(ask(row), name=f"{stage.name} {row.id}")
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    finally:
+        await scorer.close()
+    return passes
+
+
+def _request(
+    row: Row, stage: FilterStage | HardCasesStage, renderer: Renderer, *, thinking: bool, seed: int
+) -> GenerationRequest:
+    prompt = to_prompt(row, thinking=thinking)
+    rendered = renderer.prompt(to_chat(prompt.messages), thinking=thinking)
+    return GenerationRequest(
+        id=row.id,
+        token_ids=tuple(rendered.token_ids.tolist()),
+        images=tuple(rendered.images),
+        seeds=tuple(draw(seed, row.id, index) for index in range(stage.samples)),
+        max_tokens=stage.sampling.max_tokens,
+        temperature=stage.sampling.temperature,
+        top_p=stage.sampling.top_p,
+    )
+
+
+async def _judged(
+    row: Row, request: GenerationRequest, engine: Engine, renderer: Renderer, scorer: Scorer, *, thinking: bool
+) -> list[bool]:
+    """Whether each sample is right; those that could not be judged are left out."""
+    prompt = to_prompt(row, thinking=thinking)
+    completions = await engine.generate(request)
+    rollouts = [to_rollout(prompt, index, one, renderer) for index, one in enumerate(completions)]
+    verdicts = await scorer.score([to_sample(prompt, rollout) for rollout in rollouts])
+    return [verdict.reward == 1 for verdict in verdicts if verdict.reward is not None]
+
+
+def _solved(passes: dict[str, list[bool]]) -> float:
+    judged = [right for samples in passes.values() for right in samples]
+    return sum(judged) / len(judged) if judged else 0.0
+
+
+def _write_rows(path: Path, rows: Sequence[Row]) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with clear_errors(path):
+        write_jsonl(temporary, rows)
+        sync_file(temporary)
+        temporary.replace(path)
+        sync_folder(path.parent)

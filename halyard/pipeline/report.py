@@ -1,0 +1,98 @@
+"""What a run came to: one line a stage, one table at the end, a plot, and report.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from configs.recipe import Recipe
+from halyard.evals import Evaluation
+from halyard.pipeline.plot import plot
+from halyard.pipeline.screen import duration, number
+from halyard.runs.atomic import write_json
+
+if TYPE_CHECKING:
+    from halyard.pipeline.screen import Screen
+
+_FIGURES = {"sft": ("loss", "validation_nll"), "rl": ("reward", "loss", "drift")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """What came of a stage. `rows` is of the stages that make data, the rest of those that train.
+
+    `figures` are those of the last step, `evaluation` of the policy that the stage left.
+    """
+
+    name: str
+    type: str
+    seconds: float
+    role: str = "policy"
+    snapshot: str | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    rows: Mapping[str, Any] | None = None
+    evaluation: Evaluation | None = None
+
+    def __str__(self) -> str:
+        parts = self._rows() if self.rows is not None else self._figures()
+        return "  ".join([*parts, duration(self.seconds)])
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain values."""
+        plain = {**asdict(self), "evaluation": None}
+        return plain | {"evaluation": self.evaluation.to_json() if self.evaluation is not None else None}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> StageResult:
+        """The result that `to_json` wrote."""
+        evaluation = value["evaluation"]
+        return cls(**{**value, "evaluation": Evaluation.from_json(evaluation) if evaluation is not None else None})
+
+    def _rows(self) -> list[str]:
+        rows = self.rows or {}
+        reasons = [f"{outcome.removeprefix('dropped: ')} {by['all']}" for outcome, by in rows["outcomes"].items()]
+        return [f"kept {rows['kept']:,} of {rows['kept'] + rows['dropped']:,}", f"({', '.join(reasons)})"]
+
+    def _figures(self) -> list[str]:
+        shown = [f"{name} {number(self.figures[name])}" for name in _FIGURES[self.type] if name in self.figures]
+        scores = self.evaluation.scores if self.evaluation is not None else ()
+        return shown + [f"{score.title} {score.accuracy:.1%}" for score in scores]
+
+
+class Report:
+    """The results of the stages, written down after each one."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self._folder = folder
+        self._recipe = recipe
+        self._results: list[StageResult] = []
+
+    def add(self, result: StageResult) -> None:
+        """Nothing; report.json has the result, and the plot once there are two policies to compare."""
+        self._results.append(result)
+        stages = [one.to_json() for one in self._results]
+        write_json(self._folder / "report.json", {"recipe": self._recipe.name, "stages": stages})
+        measured = self._measured()
+        if len(measured) > 1:
+            plot(self._folder / "report.png", measured)
+
+    def show(self, screen: Screen, policy: Path, *, seconds: float) -> None:
+        """Print the final table, and where things are."""
+        measured = self._measured()
+        if measured:
+            screen.table(table(measured))
+        screen.header(
+            f"done in {duration(seconds)}",
+            {
+                "policy": str(policy),
+                "report": str(self._folder / ("report.png" if len(measured) > 1 else "report.json")),
+                "talk to it": f"halyard chat {policy}",
+            },
+        )
+
+    def _measured(self) -> dict[str, Evaluation]:
+        return {one.name: one.evaluation for one in self._results if one.evaluation is not None}

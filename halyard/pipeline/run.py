@@ -1,0 +1,140 @@
+"""A recipe from its first weights to its last evaluation: stage after stage over one cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.load import LoadedRecipe
+from configs.stages import RlStage, SftStage, Stage
+from halyard.cluster.cluster import Cluster
+from halyard.cluster.waits import watch
+from halyard.errors import HalyardError, Interrupted
+from halyard.pipeline.curation import make_rows
+from halyard.pipeline.evaluation import held_out, measure
+from halyard.pipeline.header import facts
+from halyard.pipeline.interrupts import Interrupts
+from halyard.pipeline.quiet import quiet
+from halyard.pipeline.report import Report, StageResult
+from halyard.pipeline.screen import Screen
+from halyard.pipeline.training import train
+from halyard.pipeline.walk import Walk, starting_model
+from halyard.runs.folder import RunFolder
+from model.snapshot import verify
+
+if TYPE_CHECKING:
+    from halyard.runs.stage import StageFolder
+
+
+def run_pipeline(loaded: LoadedRecipe, folder: Path, *, resume: bool = False) -> None:
+    """Nothing; the run in `folder` is done: its snapshots, its report and its plot are there.
+
+    Raises:
+        ConfigError: the run cannot be started there, or gone on with by this recipe.
+        Interrupted: the user asked to stop.
+        HalyardError: a stage failed; `resume` goes on from its newest checkpoint.
+    """
+    if resume:
+        run = RunFolder.open(folder)
+        run.same_recipe(loaded.recipe)
+    else:
+        run = RunFolder.create(folder.parent, folder.name, loaded.recipe)
+    with run.lock(), quiet(run.logs / "driver.log") as terminal:
+        screen = Screen(terminal)
+        try:
+            asyncio.run(_walk(loaded, run, screen))
+        except Interrupted as stopped:
+            run.event("interrupted", message=str(stopped))
+            raise
+        except HalyardError as error:
+            run.event("failed", error=type(error).__name__, message=str(error))
+            raise
+        except Exception as error:
+            logging.getLogger("halyard").exception("the run failed")
+            run.event("failed", error=type(error).__name__, message=str(error))
+            raise HalyardError(
+                f"{type(error).__name__}: {error}. This is a fault in Halyard or in something it uses; "
+                f"the traceback is in {run.logs / 'driver.log'}"
+            ) from error
+
+
+async def _walk(loaded: LoadedRecipe, run: RunFolder, screen: Screen) -> None:
+    """All stages, in order, over one cluster; whatever happens, the cluster is closed."""
+    recipe, began = loaded.recipe, time.monotonic()
+    interrupts = Interrupts(screen.note)
+    with interrupts.handled():
+        start = starting_model(recipe.model, loaded, run, "policy")
+        screen.header(f"halyard  {recipe.name}", facts(recipe, run, start))
+        run.event("started", resumed=any(event["event"] == "started" for event in run.events()))
+        report = Report(run.path, recipe)
+        async with watch(run.path / "waits.json"), await Cluster.start(recipe.cluster, logs=run.logs) as cluster:
+            interrupts.install()
+            walk = Walk(
+                loaded=loaded,
+                run=run,
+                cluster=cluster,
+                screen=screen,
+                interrupts=interrupts,
+                models={"policy": start},
+            )
+            walk.benchmarks = held_out(walk)
+            for index, stage in enumerate(recipe.stages, start=1):
+                report.add(await _stage(index, stage, walk))
+    run.event("finished")
+    report.show(screen, walk.models["policy"], seconds=time.monotonic() - began)
+
+
+async def _stage(index: int, stage: Stage, walk: Walk) -> StageResult:
+    """What came of one stage; one that was done before is only looked at."""
+    folder = walk.run.stage(index, stage.name)
+    title = f"{index}/{len(walk.recipe.stages)} {stage.name}"
+    if folder.done:
+        result = StageResult.from_json(folder.summary)
+        if result.snapshot is not None:
+            snapshot = walk.run.snapshots / result.snapshot
+            verify(snapshot)
+            walk.models[result.role] = snapshot
+        walk.screen.done(title, f"{result}  (done before)")
+        return result
+    walk.run.event("stage_started", stage=stage.name)
+    with walk.screen.stage(title):
+        result = await _work(stage, folder, walk)
+    folder.finish(result.to_json())
+    walk.run.event("stage_finished", stage=stage.name, seconds=result.seconds)
+    walk.screen.done(title, str(result))
+    return result
+
+
+async def _work(stage: Stage, folder: StageFolder, walk: Walk) -> StageResult:
+    """Do what a stage does, and measure what it left if it trained the policy."""
+    began, before = time.monotonic(), _seconds(folder.metrics())
+    if not isinstance(stage, SftStage | RlStage):
+        rows = await make_rows(stage, folder, walk)
+        return StageResult(name=stage.name, type=stage.type, seconds=time.monotonic() - began, rows=rows)
+    snapshot = await train(stage, folder, walk)
+    seconds = before + time.monotonic() - began
+    role = stage.role if isinstance(stage, SftStage) else "policy"
+    evaluation = await measure(walk) if role == "policy" else None
+    return StageResult(
+        name=stage.name,
+        type=stage.type,
+        role=role,
+        seconds=seconds,
+        snapshot=snapshot.name,
+        figures=_last(folder.metrics()),
+        evaluation=evaluation,
+    )
+
+
+def _seconds(lines: Sequence[dict[str, Any]]) -> float:
+    """Seconds of the steps of earlier tries, which a resume goes on from."""
+    return sum(line["seconds"]["step"] for line in lines)
+
+
+def _last(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The figures of the last step that are numbers."""
+    return {name: value for name, value in lines[-1].items() if isinstance(value, int | float)} if lines else {}

@@ -1,0 +1,139 @@
+"""The stages that train: their live parts are put together, the trainer runs, a snapshot is left."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rl.loop
+import sft.loop
+from configs.rewards import JudgeTerm
+from configs.stages import RlStage, SftStage
+from halyard.cluster.openai_endpoint import serve_openai
+from halyard.data.mixture import Mixture
+from halyard.pipeline.walk import starting_model
+from halyard.runs.atomic import new_folder
+from halyard.runs.folder import fingerprint
+from model.load import load_processor
+from model.snapshot import verify, write_manifest
+from rewards.judge import HttpJudge
+from rewards.scorer import Scorer
+from rl.session import RlSession
+from sft.session import SftSession
+
+if TYPE_CHECKING:
+    from halyard.cluster.learner import Learner
+    from halyard.pipeline.walk import Walk
+    from halyard.runs.stage import StageFolder
+
+
+async def train(stage: SftStage | RlStage, folder: StageFolder, walk: Walk) -> Path:
+    """The verified snapshot that a training stage leaves; what is on disk of an earlier try is gone on with.
+
+    Raises:
+        Interrupted: the user asked to stop.
+        HalyardError: the stage failed; its newest checkpoint is on disk.
+    """
+    target = walk.run.snapshots / folder.path.name
+    role = stage.role if isinstance(stage, SftStage) else "policy"
+    if not target.exists():
+        start = walk.models.get(role)
+        if isinstance(stage, SftStage) and stage.model is not None:
+            start = starting_model(stage.model, walk.loaded, walk.run, stage.name)
+        assert start is not None, f"a recipe whose {role} starts from nothing was let through"
+        trainer = _sft if isinstance(stage, SftStage) else _rl
+        learner = await trainer(stage, start, folder, walk)
+        await _snapshot(learner, target, start, stage, folder, walk)
+    verify(target)
+    walk.models[role] = target
+    return target
+
+
+async def _sft(stage: SftStage, start: Path, folder: StageFolder, walk: Walk) -> Learner:
+    renderer = load_processor(start)
+    dataset = walk.rows(stage.data, "assistant", renderer)
+    validation = walk.rows(stage.validation, "assistant", renderer).rows if stage.validation else ()
+    seed = walk.seed(stage.name)
+    learner = await walk.cluster.learner(start, stage.optimizer, steps=stage.steps, role=stage.role, seed=seed)
+    session = SftSession(
+        learner=learner,
+        renderer=renderer,
+        rows=Mixture(dataset, seed=seed),
+        validation=validation,
+        folder=folder,
+        window=walk.recipe.cluster.learner.tokens_per_pack,
+        progress=walk.screen.progress,
+        event=walk.event(stage.name),
+        stop=walk.interrupts.stop,
+    )
+    with walk.interrupts.in_steps():
+        await sft.loop.train(stage, session)
+    return learner
+
+
+async def _rl(stage: RlStage, start: Path, folder: StageFolder, walk: Walk) -> Learner:
+    renderer = load_processor(start)
+    dataset = walk.rows(stage.data, "answer", renderer)
+    seed, cluster = walk.seed(stage.name), walk.recipe.cluster
+    updates = stage.steps * stage.algorithm.updates_per_step
+    learner = await walk.cluster.learner(start, stage.optimizer, steps=updates, seed=seed)
+    engine = await walk.cluster.engine("policy", start)
+    async with scorer(stage, walk) as judging:
+        session = RlSession(
+            engine=engine,
+            learner=learner,
+            renderer=renderer,
+            scorer=judging,
+            prompts=Mixture(dataset, seed=seed),
+            folder=folder,
+            restart_engine=partial(walk.cluster.restart_engine, "policy"),
+            engine_restarts=cluster.engine_restarts,
+            window=cluster.engine.max_model_len,
+            deadlines=cluster.deadlines,
+            progress=walk.screen.progress,
+            event=walk.event(stage.name),
+            stop=walk.interrupts.stop,
+            seed=seed,
+        )
+        with walk.interrupts.in_steps():
+            await rl.loop.train(stage, session)
+    return learner
+
+
+@asynccontextmanager
+async def scorer(stage: RlStage, walk: Walk) -> AsyncIterator[Scorer]:
+    """What judges a stage's answers. The pipeline's own judge is served by an engine of the cluster meanwhile."""
+    async with AsyncExitStack() as stack:
+        term = next((term for term in stage.rewards.terms if isinstance(term, JudgeTerm)), None)
+        if term is not None and term.url is None:
+            engine = await walk.cluster.engine("judge", walk.models["judge"])
+            stack.push_async_callback(walk.cluster.release_engine, "judge")
+            url = await stack.enter_async_context(serve_openai(engine, walk.renderer("judge"), model_name=term.model))
+            term = term.model_copy(update={"url": url})
+        judge = HttpJudge(term) if term is not None else None
+        judging = await Scorer.start(stage.rewards, judge=judge, root=walk.loaded.root)
+        stack.push_async_callback(judging.close)
+        yield judging
+
+
+async def _snapshot(
+    learner: Learner, target: Path, start: Path, stage: SftStage | RlStage, folder: StageFolder, walk: Walk
+) -> None:
+    """Write the learner's policy as an immutable folder that says where it comes from."""
+    lineage: dict[str, Any] = {
+        "run": walk.run.name,
+        "stage": stage.name,
+        "type": stage.type,
+        "role": stage.role if isinstance(stage, SftStage) else "policy",
+        "start": str(start),
+        "recipe": fingerprint(walk.recipe),
+        "metrics": folder.metrics()[-1],
+    }
+    parent = start.name if start.parent == walk.run.snapshots else None
+    with new_folder(target) as temporary:
+        await learner.save_snapshot(temporary)
+        write_manifest(temporary, version=target.name, parent=parent, lineage=lineage)
+    walk.run.event("snapshot", stage=stage.name, version=target.name)

@@ -1,0 +1,99 @@
+"""What the stages of a run hand to each other: the live cluster, and the newest model of each role."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.load import LoadedRecipe
+from configs.model import ModelConfig
+from configs.recipe import Recipe
+from halyard.data.sources import Dataset, load
+from halyard.pipeline.interrupts import Interrupts
+from halyard.pipeline.screen import Screen
+from halyard.runs.atomic import new_folder
+from halyard.runs.folder import RunFolder
+from halyard.runs.stage import StageFolder
+from rl.prompts import draw
+
+if TYPE_CHECKING:
+    from configs.data import DataConfig
+    from halyard.cluster.cluster import Cluster
+    from halyard.data.checks import Need
+    from halyard.data.types import Row
+    from model.render import Renderer
+
+
+@dataclass(kw_only=True)
+class Walk:
+    """A run on its way through the stages.
+
+    `models` maps a role (policy, judge) to its newest folder. `benchmarks` are the held-out rows by name.
+    """
+
+    loaded: LoadedRecipe
+    run: RunFolder
+    cluster: Cluster
+    screen: Screen
+    interrupts: Interrupts
+    models: dict[str, Path]
+    benchmarks: dict[str, Sequence[Row]] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that the run follows."""
+        return self.loaded.recipe
+
+    def folder(self, name: str) -> StageFolder:
+        """The folder of a stage of the recipe."""
+        index = next(i for i, stage in enumerate(self.recipe.stages, start=1) if stage.name == name)
+        return self.run.stage(index, name)
+
+    def rows(self, data: DataConfig, need: Need, renderer: Renderer | None = None) -> Dataset:
+        """The checked rows of a stage's data; what earlier stages kept is found by their names."""
+        return load(
+            data,
+            renderer=renderer,
+            root=self.loaded.root,
+            stage_rows=lambda name: self.folder(name).path / "rows.jsonl",
+            need=need,
+        )
+
+    def seed(self, *names: object) -> int:
+        """A seed of its own for each purpose, from the recipe's."""
+        return draw(self.recipe.seed, *names)
+
+    def renderer(self, role: str = "policy") -> Renderer:
+        """The processor of a role's newest model."""
+        from model.load import load_processor
+
+        return load_processor(self.models[role])
+
+    def event(self, stage: str) -> Any:
+        """A callable that records an event of a stage."""
+        return partial(self._record, stage)
+
+    def _record(self, stage: str, kind: str, **fields: Any) -> None:
+        self.run.event(kind, stage=stage, **fields)
+        if kind == "preflight":
+            self.screen.checks(fields["checks"])
+        elif kind in ("drift", "engine_restart", "bad_row"):
+            told = "  ".join(f"{name} {value}" for name, value in fields.items())
+            self.screen.note(f"  {kind.replace('_', ' ')}: {told}", style="yellow")
+
+
+def starting_model(config: ModelConfig, loaded: LoadedRecipe, run: RunFolder, name: str) -> Path:
+    """The folder that a role starts from: the user's own, or one with random weights, built once in the run."""
+    if config.path is not None:
+        return loaded.resolve(config.path)
+    from model.build import build
+
+    assert config.build is not None, "a model config has a path or a size"
+    target = run.path / "models" / name
+    if not target.is_dir():
+        with new_folder(target) as temporary:
+            build(config.build, temporary, seed=draw(loaded.recipe.seed, "build", name))
+    return target
