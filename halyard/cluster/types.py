@@ -131,3 +131,16 @@ class Transfer:
     bytes: int
     seconds: float
     pause_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """What an engine has done and is doing, summed over its copies.
+
+    `tokens` counts the response tokens of finished answers; `running` and `waiting` the answers in
+    flight, those decoded now and those queued behind them.
+    """
+
+    tokens: int
+    running: int
+    waiting: int
