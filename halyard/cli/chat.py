@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halyard.cli.shell import console
+from halyard.cli.shell import console, hush
 from halyard.cli.snapshot import RunOrSnapshot, policy_folder
 from halyard.errors import DataError, HalyardError
 
@@ -36,6 +36,7 @@ def chat(
 
     Example: `halyard chat runs/quickstart-001 "What is 3 + 4?"`
     """
+    hush()
     folder = policy_folder(snapshot)
     images = tuple(_open(path) for path in image or ())
     with console().status(f"Loading {folder} ..."):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from halyard.cli.recipe import Overrides, RecipeName
+from halyard.cli.shell import hush
 from halyard.errors import ConfigError
 
 if TYPE_CHECKING:
     from configs.load import LoadedRecipe
-    from configs.stages import Stage
+    from configs.stages import FilterStage, HardCasesStage, RlStage, SftStage
     from model.render import Rendered, Renderer
+
+    StageWithData = SftStage | RlStage | FilterStage | HardCasesStage
 
 app = typer.Typer(no_args_is_help=True, help="Look at data.", rich_markup_mode="markdown")
 
@@ -26,16 +30,17 @@ def root() -> None:
 @app.command()
 def show(
     recipe: RecipeName,
-    stage: Annotated[str, typer.Argument(help="Name of an sft, rl, filter or hard_cases stage.")],
+    stage: Annotated[str, typer.Argument(help="Name of a stage with data of its own.")],
     overrides: Overrides = None,
     rows: Annotated[int, typer.Option("-n", "--rows", min=1, help="How many rows.")] = 3,
 ) -> None:
-    """Print the first rows of a stage as the policy sees them: what it learns is green, what it is shown is dimmed.
+    """Print rows of a stage as the policy sees them: what it learns in green, what it is shown dimmed.
 
     Example: `halyard data show quickstart longcot-sft --rows 2`
     """
     import tempfile
 
+    hush()
     from configs.load import load_recipe
     from halyard.data.chat import to_chat
     from halyard.data.mixture import Mixture
@@ -43,55 +48,57 @@ def show(
     from halyard.data.sources import load
 
     loaded = load_recipe(recipe, overrides or ())
-    found = _stage(loaded, stage)
+    found = choose_stage(loaded, stage)
+    learns = found.type == "sft"
     with tempfile.TemporaryDirectory() as folder:
         renderer = _renderer(loaded, found, Path(folder))
-        dataset = load(found.data, renderer=renderer, root=loaded.root, stage_rows=_no_rows)  # type: ignore[union-attr]
+        dataset = load(found.data, renderer=renderer, root=loaded.root, stage_rows=_no_rows)
         for row in Mixture(dataset, seed=loaded.recipe.seed).take(rows):
-            messages = row.messages if found.type == "sft" else question(row)
-            chat, thinking = to_chat(messages), any(message.reasoning for message in messages)
-            typer.secho(f"\n{row.id} ({row.source or row.task}), answer {row.answer}", bold=True)
-            if found.type == "sft":
-                _print(renderer.conversation(chat, thinking=thinking), renderer)
-            else:
-                _print(renderer.prompt(chat, thinking=True), renderer)
+            messages = row.messages if learns else question(row)
+            thinking = not learns or any(message.reasoning for message in messages)
+            write = renderer.conversation if learns else renderer.prompt
+            typer.secho(f"\n{row.id}  {row.task} {row.family}  answer {row.answer}", bold=True)
+            _print(write(to_chat(messages), thinking=thinking), renderer)
 
 
-def _stage(loaded: LoadedRecipe, name: str) -> Stage:
+def choose_stage(loaded: LoadedRecipe, name: str) -> StageWithData:
+    """The stage of that name.
+
+    Raises:
+        ConfigError: there is none, or it makes its data from another stage's.
+    """
     from configs.faults import nearest
+    from configs.stages import HarvestStage
 
-    stages = {stage.name: stage for stage in loaded.recipe.stages if hasattr(stage, "data")}
+    stages = {stage.name: stage for stage in loaded.recipe.stages if not isinstance(stage, HarvestStage)}
     if name not in stages:
-        raise ConfigError(
-            f"{name} is no stage with data of its own{nearest(name, stages)}: expected {', '.join(stages)}"
-        )
+        hint = nearest(name, stages) or f"; these are: {', '.join(stages)}"
+        raise ConfigError(f"{name} is no stage with data of its own{hint}")
     return stages[name]
 
 
 def _no_rows(stage: str) -> Path:
-    raise ConfigError(f"the rows come from the stage {stage}, which only a run makes; look at its rows.jsonl there")
+    raise ConfigError(f"the rows come from the stage {stage}, and only a run makes them: see its rows.jsonl there")
 
 
-def _renderer(loaded: LoadedRecipe, stage: Stage, folder: Path) -> Renderer:
-    """The renderer of the policy that the recipe starts from, built if it is one to build."""
+def _renderer(loaded: LoadedRecipe, stage: StageWithData, folder: Path) -> Renderer:
+    """The renderer of the policy that the stage starts from, which is built if the recipe says so."""
     from model.build import build
     from model.load import load_processor
 
-    model = getattr(stage, "model", None) or loaded.recipe.model
-    if model.path is not None:
-        return load_processor(loaded.resolve(model.path))
+    model = (stage.model if stage.type == "sft" else None) or loaded.recipe.model
+    if model.build is None:
+        return load_processor(loaded.resolve(model.path or ""))
     build(model.build, folder / "policy", seed=loaded.recipe.seed)
     return load_processor(folder / "policy")
 
 
 def _print(rendered: Rendered, renderer: Renderer) -> None:
-    """Print tokens in runs of the same mask."""
+    """Print the tokens in spans of the same mask, control tokens included; an image's placeholders are counted."""
     ids, mask = rendered.token_ids, rendered.loss_mask
-    ends = [*(t for t in range(1, len(ids)) if mask[t] != mask[t - 1]), len(ids)]
-    start = 0
-    for end in ends:
-        learnt = bool(mask[start])
-        text = renderer.decode(ids[start:end])
-        typer.secho(text, fg=typer.colors.GREEN if learnt else None, dim=not learnt, nl=False)
-        start = end
+    image = [token == renderer.image_token_id for token in ids]
+    borders = [t for t in range(1, len(ids)) if (mask[t], image[t]) != (mask[t - 1], image[t - 1])]
+    for start, end in pairwise([0, *borders, len(ids)]):
+        text = f"[{end - start} image tokens]" if image[start] else renderer.tokenizer.decode(ids[start:end])
+        typer.secho(text, fg=typer.colors.GREEN if mask[start] else None, dim=not mask[start], nl=False)
     typer.echo()

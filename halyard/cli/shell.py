@@ -76,6 +76,11 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
+def hush() -> None:
+    """Nothing; libraries that are loaded from now on show no bars and tell only errors."""
+    os.environ |= {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+
+
 def guard() -> None:
     """Nothing, when all of Halyard's packages come from one place.
 

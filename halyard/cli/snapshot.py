@@ -32,16 +32,18 @@ def snapshots(path: Path) -> list[Path]:
 
 
 def policy_folder(path: Path) -> Path:
-    """A verified policy: a snapshot, the newest of a run, or any model folder.
+    """A verified policy: a snapshot, the newest of a run (a judge is none), or any model folder.
 
     Raises:
         SnapshotError: there is none, or it is damaged.
     """
     if (path / "config.json").is_file() and not (path / "manifest.json").is_file():
         return path
-    from model.snapshot import verify
+    found = snapshots(path)
+    from model.snapshot import read_manifest, verify
 
-    folder = snapshots(path)[-1]
+    policies = [folder for folder in found if read_manifest(folder).lineage.get("role") != "judge"]
+    folder = (policies or found)[-1]
     verify(folder)
     return folder
 

@@ -40,7 +40,7 @@ class Speaker:
         """The answer to the last turn, in pieces of text, as they come."""
         shown = ""
         ids: list[int] = []
-        for token in self._tokens(self.renderer.prompt(turns, thinking=thinking)):
+        for token in self.tokens(self.renderer.prompt(turns, thinking=thinking)):
             ids.append(token)
             text = self.renderer.decode(ids)
             if not text.endswith("\ufffd"):  # half of a character: its other bytes are still to come
@@ -48,7 +48,7 @@ class Speaker:
                 shown = text
 
     @torch.inference_mode()
-    def _tokens(self, prompt: Rendered) -> Iterator[int]:
+    def tokens(self, prompt: Rendered) -> Iterator[int]:
         """Sampled tokens up to the end of the turn, which is left out."""
         device = self.policy.device
         ids = torch.as_tensor(prompt.token_ids, device=device)[None]
