@@ -19,6 +19,7 @@ from halyard.errors import SnapshotError
 from model import registry
 from model.attention import PACKED, pack_sequences
 from model.chat_format import FORMATS, SAIL_VL2
+from model.linear import use_onednn
 from model.render import ChatMessage, Renderer, VisualInput
 from model.sail_vl2 import SailVl2ForConditionalGeneration, SailVl2Processor
 
@@ -71,6 +72,7 @@ def load_policy(path: Path, *, dtype: torch.dtype, attention: str = PACKED) -> P
     if attention == PACKED:
         decoder = model.language_model if kind == "sail_vl2" else model
         pack_sequences(decoder.model)
+    use_onednn(model)
     return model.train()
 
 
