@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from halyard.cli.shell import ROOT
+from halyard.cluster.origin import ROOT
 
 Level = Literal["ok", "warning", "problem"]
 GIB = 1024**3

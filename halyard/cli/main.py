@@ -8,7 +8,8 @@ import typer
 
 import halyard
 from halyard.cli import chat, data, doctor, recipe, run, snapshot, status
-from halyard.cli.shell import Commands, guard
+from halyard.cli.shell import Commands
+from halyard.cluster.origin import check_origin
 
 app = typer.Typer(
     name="halyard",
@@ -37,7 +38,7 @@ def root(debug: Debug = False, version: Version = False) -> None:  # noqa: ARG00
 
     Begin with `halyard doctor`, then `halyard run quickstart`.
     """
-    guard()
+    check_origin()
 
 
 app.command("run")(run.run)

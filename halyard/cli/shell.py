@@ -1,8 +1,7 @@
-"""What all commands share: exit codes, errors as one red sentence, and whether the code is our own."""
+"""What all commands share: exit codes, and errors as one red sentence."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -11,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
-from halyard.errors import ConfigError, HalyardError
+from halyard.errors import HalyardError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("configs", "halyard", "model", "rewards", "rl", "serving", "sft")
 FAILED = 1
 STOPPED = 130
 
@@ -79,23 +76,3 @@ def console() -> Console:
 def hush() -> None:
     """Nothing; libraries that are loaded from now on show no bars and tell only errors."""
     os.environ |= {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-
-
-def guard() -> None:
-    """Nothing, when all of Halyard's packages come from one place.
-
-    `model`, `rl` and `rewards` are common names: a folder of that name beside the caller's script would be
-    imported instead of ours, and fail much later.
-
-    Raises:
-        ConfigError: one does not; the message names the file.
-    """
-    for name in PACKAGES:
-        spec = importlib.util.find_spec(name)
-        found = Path(spec.origin or next(iter(spec.submodule_search_locations or ("",)))) if spec else None
-        if found is None or not found.resolve().is_relative_to(ROOT / name):
-            place = found or "nowhere"
-            raise ConfigError(
-                f"Python finds the package {name} at {place}, but Halyard's own is {ROOT / name}: rename the other "
-                f"one, or start halyard from another folder (PYTHONPATH is {os.environ.get('PYTHONPATH', 'not set')})"
-            )

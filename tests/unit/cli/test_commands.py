@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from halyard.cli.main import app
 from halyard.cli.run import choose_folder
-from halyard.cli.shell import ROOT
+from halyard.cluster.origin import ROOT
 from halyard.errors import ConfigError
 
 
@@ -185,7 +185,7 @@ class TestErrors:
         command = [sys.executable, "-m", "halyard.cli.main", "recipe", "list"]
         result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert result.returncode == 2
-        assert f"finds the package rewards at {tmp_path / 'rewards.py'}" in result.stderr
+        assert f"{tmp_path / 'rewards.py'} hides Halyard's own package 'rewards'" in result.stderr
 
 
 @pytest.mark.parametrize(
