@@ -24,7 +24,6 @@ class LiveEngine:
         self.version = -1  # nothing is published yet
         self.learner_lock = asyncio.Lock()
         self._session = session
-        self._restarts_left = session.engine_restarts
         self._lives = 0
 
     async def generate(self, request: GenerationRequest) -> tuple[Completion, ...]:
@@ -51,16 +50,11 @@ class LiveEngine:
             return await self._revive(error)
 
     async def _revive(self, error: EngineError) -> Transfer:
-        """Start the engine again and give it its weights, as often as the recipe allows."""
-        while self._restarts_left > 0:
-            self._restarts_left -= 1
-            self._session.event("engine_restart", version=self.version, reason=str(error))
-            try:
-                await self._session.restart_engine()
-                transfer = await self._session.learner.publish(self._session.engine, self.version)
-            except EngineError as again:
-                error = again
-            else:
-                self._lives += 1
-                return transfer
-        raise error
+        self._session.event("engine_restart", version=self.version, reason=str(error))
+        try:
+            await self._session.restart_engine()
+        except EngineError as refusal:
+            raise EngineError(f"{error} {refusal}") from error
+        transfer = await self._session.learner.publish(self._session.engine, self.version)
+        self._lives += 1
+        return transfer

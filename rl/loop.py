@@ -62,11 +62,13 @@ async def train(stage: RlStage, session: RlSession) -> None:
             feed.release()
             step = Step(number, trained=groups, unused=unused, updates=updates, transfer=transfer, seconds=clock.lap())
             write_down(step, stage, algorithm, session)
-            if session.stop.is_set() or number % stage.checkpoint.every == 0 or number == stage.steps:
-                with clock.phase("checkpoint"):
-                    await save(session, books)
-            if session.stop.is_set():
-                raise Interrupted(f"stage {stage.name} stopped after step {number} of {stage.steps}; --resume goes on")
+            stop = session.stop.is_set()
+            if stop or number % stage.checkpoint.every == 0 or number == stage.steps:
+                async with engine.learner_lock:
+                    with clock.phase("checkpoint"):
+                        await save(session, books)
+            if stop and number < stage.steps:
+                raise Interrupted(f"stopped after step {number} of {stage.steps} of {stage.name}; go on with --resume")
 
 
 def write_down(step: Step, stage: RlStage, algorithm: Algorithm, session: RlSession) -> None:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from model.render import Rendered, Renderer
     from rl.session import RlSession
 
-MARKUP = "<think>", "</think>"
-
 
 def perfect(prompt: Prompt, answer: str) -> ChatMessage:
     """The assistant's turn that gives `answer` as the prompt's mode and task ask for it."""
@@ -34,14 +32,17 @@ def answered(prompt: Prompt, answer: str, renderer: Renderer) -> tuple[Rollout, 
     """A rollout as if the policy had written the perfect turn, with the whole conversation as rendered.
 
     Raises:
-        ValueError: the conversation does not begin with the prompt that the policy is given.
+        ValueError: the conversation does not begin with the prompt that the policy is given, or never ends.
     """
     chat = to_chat(prompt.messages)
     asked = renderer.prompt(chat, thinking=prompt.thinking).token_ids
     whole = renderer.conversation([*chat, perfect(prompt, answer)], thinking=prompt.thinking)
     if not np.array_equal(whole.token_ids[: len(asked)], asked):
         raise ValueError("the chat template renders a conversation that does not begin with its own prompt")
-    response = tuple(whole.token_ids[len(asked) :].tolist())
+    after = whole.token_ids[len(asked) :].tolist()
+    if renderer.eos_token_id not in after:
+        raise ValueError("the chat template does not end the assistant's turn with the end-of-turn token")
+    response = tuple(after[: after.index(renderer.eos_token_id) + 1])
     rollout = Rollout(
         prompt_id=prompt.id,
         index=0,
@@ -60,10 +61,10 @@ async def faults(prompt: Prompt, answer: str, session: RlSession, rewards: Rewar
     """What keeps the perfect answer from being learnt and paid in full, and a wrong one from being paid less."""
     try:
         right, whole = answered(prompt, answer, session.renderer)
-        wrong, _ = answered(prompt, f"{answer}7", session.renderer)
+        wrong, _ = answered(prompt, f"7{answer}", session.renderer)
     except ValueError as error:
         return [str(error)]
-    found = [*_prompt_faults(right, session.renderer), *_mask_faults(right, whole)]
+    found = [*_prompt_faults(prompt, right, session.renderer), *_mask_faults(right, whole)]
     for_right, for_wrong = await judge(prompt, [right, wrong], session=session)
     for term in rewards.terms:
         if not isinstance(term, AnswerTerm | FormatTerm) or (term.tasks and prompt.task not in term.tasks):
@@ -71,23 +72,26 @@ async def faults(prompt: Prompt, answer: str, session: RlSession, rewards: Rewar
         paid = for_right.components.get(term.type)
         if paid != 1:
             found.append(f"the {term.type} reward of the perfect answer {right.text!r} is {paid}, not 1")
-        if term.type == "answer" and for_wrong.components.get("answer") != 0:
+        if term.type == "answer" and for_wrong.components.get("answer", 0) > 0:
             found.append(f"the answer reward of the wrong answer {wrong.text!r} is not 0")
     return found
 
 
-def _prompt_faults(rollout: Rollout, renderer: Renderer) -> list[str]:
+def _prompt_faults(prompt: Prompt, rollout: Rollout, renderer: Renderer) -> list[str]:
     """A template that opens the reasoning itself leaves the policy no `<think>` to write, and format unpaid."""
-    end = renderer.decode(rollout.prompt_token_ids[-8:]).rstrip()
-    return [f"the chat template ends the prompt with {tag}" for tag in MARKUP if end.endswith(tag)]
+    end = renderer.decode(rollout.prompt_token_ids).rstrip()
+    if prompt.thinking and end.endswith("<think>"):
+        return ["the chat template ends the prompt with <think>, so that the policy never writes it"]
+    return []
 
 
 def _mask_faults(rollout: Rollout, whole: Rendered) -> list[str]:
-    """The template's own loss mask must be what RL learns: the response with its end, and nothing before."""
-    prompt, response = len(rollout.prompt_token_ids), len(rollout.response_token_ids)
-    expected = np.arange(prompt + response) >= prompt
-    if np.array_equal(whole.loss_mask, expected):
+    """From the prompt's last token on, the template's own loss mask must be what RL learns: the response alone."""
+    start = len(rollout.prompt_token_ids)
+    stop = start + len(rollout.response_token_ids)
+    places = np.arange(start - 1, len(whole.loss_mask))
+    learnt = places[whole.loss_mask[start - 1 :]]
+    if np.array_equal(learnt, np.arange(start, stop)):
         return []
-    learnt = np.flatnonzero(whole.loss_mask)
     span = f"tokens {learnt[0]} to {learnt[-1]}" if learnt.size else "nothing"
-    return [f"the template's loss mask covers {span}, where the response is tokens {prompt} to {prompt + response - 1}"]
+    return [f"the template's loss mask covers {span}, where the response is tokens {start} to {stop - 1}"]

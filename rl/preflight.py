@@ -18,7 +18,7 @@ import numpy as np
 from halyard.errors import PreflightError
 from rl import perfect
 from rl.losses import PolicyLoss
-from rl.probes import Probe, choose, sample
+from rl.probes import Probe, sample
 
 if TYPE_CHECKING:
     from configs.stages import RlStage
@@ -81,8 +81,7 @@ async def preflight(stage: RlStage, session: RlSession) -> tuple[Check, ...]:
         PreflightError: naming all that would have made the run train blind.
     """
     await session.learner.publish(session.engine, 0)
-    probes = [await sample(prompt, index, stage, session) for index, prompt in enumerate(choose(stage, session))]
-    trial = Trial(stage, session, probes)
+    trial = Trial(stage, session, await sample(stage, session))
     checks = [await _made(name, check, trial) for name, check in CHECKS.items()]
     faults = [f"{check.name}: {check.detail}" for check in checks if check.status == "failed"]
     if faults:
@@ -136,7 +135,8 @@ async def both_see(trial: Trial) -> str:
         by_engine = max(by_engine, _apart(as_shown, await engine.score(probe.token_ids, images))[1])
     blind = [name for name, seen in (("learner", by_learner), ("engine", by_engine)) if not seen > BLIND]
     if blind:
-        raise Fault(f"the {' and the '.join(blind)} ignores the pixels: a negative of the image changes no log-prob")
+        verb = "ignores" if len(blind) == 1 else "ignore"
+        raise Fault(f"the {' and the '.join(blind)} {verb} the pixels: a negative of the image changes no log-prob")
     return f"a negative changes log-probs by up to {by_learner:.1e} (learner) and {by_engine:.1e} (engine)"
 
 

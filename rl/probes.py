@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 PROBES = 4
 SEARCHED = 64
 MAX_TOKENS = 16
-"""Prompts tried, prompts looked through for images and both modes, and the longest answer sampled, in tokens."""
+"""Prompts tried, prompts looked through for images and both modes, longest answer in tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +61,35 @@ class Probe:
         return replace(self.sequence, pixel_values=-self.sequence.pixel_values), images
 
 
-def choose(stage: RlStage, session: RlSession) -> list[Prompt]:
-    """The first prompts of the stage's stream, some with images and of each mode; the stream stays where it was."""
+async def sample(stage: RlStage, session: RlSession) -> list[Probe]:
+    """A few prompts with an answer each; images and both modes are among them where the stage has them.
+
+    Raises:
+        PreflightError: no prompt can be used.
+        EngineError: the engine ran on other tokens than it was sent.
+    """
+    most = min(MAX_TOKENS, stage.sampling.max_tokens)
+    chosen: list[tuple[Prompt, Rendered]] = []
+    for prompt in candidates(stage, session):
+        with suppress(PromptFailure):
+            chosen.append((prompt, render(prompt, session=session, max_tokens=most)))
+        if len(chosen) == PROBES:
+            break
+    else:
+        raise PreflightError(
+            f"of the first {SEARCHED} prompts only {len(chosen)} can be used: the others are longer than "
+            f"cluster.engine.max_model_len ({session.window}) allows, or have images that cannot be opened"
+        )
+    if session.renderer.image_token_id is not None and not any(has_images(prompt) for prompt, _ in chosen):
+        try:
+            chosen[-1] = drawn(), render(drawn(), session=session, max_tokens=most)
+        except PromptFailure as failure:
+            raise PreflightError(f"the policy can see, but no prompt with an image can be used: {failure}") from failure
+    return [await _answered(*pair, index, stage, session) for index, pair in enumerate(chosen)]
+
+
+def candidates(stage: RlStage, session: RlSession) -> list[Prompt]:
+    """The first prompts of the stage's stream, the first of each kind in front; the stream stays where it was."""
     stream = PromptStream(session.prompts, seed=session.seed, direct_share=stage.direct_share)
     position = stream.position
     prompts = [stream.next(0).prompt for _ in range(SEARCHED)]
@@ -68,12 +97,7 @@ def choose(stage: RlStage, session: RlSession) -> list[Prompt]:
     kinds: dict[tuple[bool, bool], list[Prompt]] = {}
     for prompt in prompts:
         kinds.setdefault((has_images(prompt), prompt.thinking), []).append(prompt)
-    first_of_each = [of_kind.pop(0) for of_kind in kinds.values()]
-    rest = [prompt for of_kind in kinds.values() for prompt in of_kind]
-    chosen = [*first_of_each, *rest][:PROBES]
-    if session.renderer.image_token_id is not None and not any(map(has_images, chosen)):
-        chosen[-1] = drawn()
-    return chosen
+    return [prompt for turn in zip_longest(*kinds.values()) for prompt in turn if prompt is not None]
 
 
 def has_images(prompt: Prompt) -> bool:
@@ -89,24 +113,14 @@ def drawn() -> Prompt:
     return Prompt(id="preflight", messages=(message,), answer=None, task="open")
 
 
-async def sample(prompt: Prompt, index: int, stage: RlStage, session: RlSession) -> Probe:
-    """The prompt with an answer of the engine, as the loop would train on it with advantage 1.
-
-    Raises:
-        PreflightError: the prompt cannot be used.
-        EngineError: the engine ran on other tokens than it was sent.
-    """
-    max_tokens = min(MAX_TOKENS, stage.sampling.max_tokens)
-    try:
-        rendered = render(prompt, session=session, max_tokens=max_tokens)
-    except PromptFailure as failure:
-        raise PreflightError(f"prompt {prompt.id}: {failure}") from failure
+async def _answered(prompt: Prompt, rendered: Rendered, index: int, stage: RlStage, session: RlSession) -> Probe:
+    """The prompt with an answer of the engine, as the loop would train on it with advantage 1."""
     request = GenerationRequest(
         id=f"preflight {prompt.id}",
         token_ids=tuple(rendered.token_ids.tolist()),
         images=tuple(rendered.images),
         seeds=(index,),
-        max_tokens=max_tokens,
+        max_tokens=min(MAX_TOKENS, stage.sampling.max_tokens),
         temperature=stage.sampling.temperature,
         top_p=stage.sampling.top_p,
     )

@@ -9,7 +9,7 @@ from halyard.cluster.waits import waiting
 from halyard.data.chat import to_chat
 from halyard.data.types import Group, Rollout, VersionSpan
 from halyard.errors import DataError, EngineError
-from rewards.registry import Sample
+from rewards.sample import Sample
 from rewards.structure import split
 from rl.types import Admitted, Scored
 
@@ -128,7 +128,7 @@ def to_sample(prompt: Prompt, rollout: Rollout) -> Sample:
     """What a reward sees of a rollout."""
     response = split(rollout.text, prompt.thinking)
     return Sample(
-        prompt=prompt.messages[-1].text,
+        prompt="\n".join(message.text for message in prompt.messages),
         response=rollout.text,
         reasoning=response.reasoning,
         answer=response.answer,

@@ -39,8 +39,8 @@ class RlSession:
 
     The learner holds the policy that the stage starts from, and was set up for
     `steps · updates_per_step` optimiser steps. `restart_engine` starts a dead engine again behind the same
-    `engine`, at most `engine_restarts` times; `window` is the longest prompt and response together, in
-    tokens. When `stop` is set the step is finished, a checkpoint written and Interrupted raised.
+    `engine`, or raises EngineError when it has died too often; `window` is the longest prompt and response
+    together, in tokens. When `stop` is set the step is finished, a checkpoint written and Interrupted raised.
     """
 
     engine: Engine
@@ -50,7 +50,6 @@ class RlSession:
     prompts: Mixture
     folder: StageFolder
     restart_engine: Callable[[], Awaitable[None]]
-    engine_restarts: int
     window: int
     deadlines: Deadlines
     progress: Progress

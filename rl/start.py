@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl.books import Books
@@ -39,6 +38,7 @@ async def start(stage: RlStage, algorithm: Algorithm, session: RlSession) -> Boo
     step, folder = latest
     await session.learner.load_checkpoint(folder / LEARNER)
     session.folder.truncate(step)
+    session.event("resumed", step=step)
     return Books.from_json(json.loads((folder / TRAINER).read_text()), stage, session)
 
 
@@ -50,4 +50,5 @@ async def save(session: RlSession, books: Books) -> None:
     record = json.dumps(books.to_json())
     with session.folder.checkpoint(books.step) as folder:
         await session.learner.save_checkpoint(folder / LEARNER)
-        Path(folder / TRAINER).write_text(record)
+        (folder / TRAINER).write_text(record)
+    session.event("checkpoint", step=books.step)
