@@ -1,0 +1,82 @@
+"""The whole pipeline, small: every kind of stage, what it leaves on disk, and the commands that read it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.commands import RECIPES, halyard, lines
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the tiny recipe, from random weights to the last evaluation."""
+    runs = tmp_path_factory.mktemp("runs")
+    result = halyard("run", str(RECIPES / "tiny.yaml"), "--runs", str(runs), "--name", "tiny", cwd=runs)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (runs / "tiny" / "screen.txt").write_text(result.stdout + result.stderr)
+    return runs / "tiny"
+
+
+def stages(folder: Path) -> list[dict]:
+    return json.loads((folder / "recipe.json").read_text())["recipe"]["stages"]
+
+
+def test_every_stage_leaves_what_it_did(finished: Path) -> None:
+    for number, stage in enumerate(stages(finished), start=1):
+        folder = finished / "stages" / f"{number:02d}-{stage['name']}"
+        if stage["type"] in ("sft", "rl"):
+            steps = [line["step"] for line in lines(folder / "metrics.jsonl")]
+            assert steps == list(range(1, stage["steps"] + 1)), stage["name"]
+        else:
+            assert lines(folder / "rows.jsonl"), f"{stage['name']} kept nothing"
+
+
+def test_the_report_has_a_table_and_a_plot(finished: Path) -> None:
+    report = json.loads((finished / "report.json").read_text())
+    assert report
+    assert (finished / "report.png").stat().st_size > 10_000
+
+
+def test_engine_and_learner_agree_at_every_step(finished: Path) -> None:
+    for number, stage in enumerate(stages(finished), start=1):
+        if stage["type"] == "rl":
+            for line in lines(finished / "stages" / f"{number:02d}-{stage['name']}" / "metrics.jsonl"):
+                assert line["drift"] < 1e-3, line
+
+
+def test_nothing_of_others_on_the_screen(finished: Path) -> None:
+    screen = (finished / "screen.txt").read_text()
+    for noise in ("WARNING", "INFO", "Traceback", "Triton", "FutureWarning", "pid=", "Writing model shards"):
+        assert noise not in screen, screen
+
+
+def test_snapshots_can_be_listed_and_verified(finished: Path) -> None:
+    listed = halyard("snapshot", "list", str(finished), cwd=finished)
+    assert listed.returncode == 0
+    assert "mixed-rl" in listed.stdout
+    assert halyard("snapshot", "verify", str(finished), cwd=finished).returncode == 0
+
+
+def test_a_damaged_snapshot_is_refused_by_name(finished: Path, tmp_path: Path) -> None:
+    import shutil
+
+    (last,) = (finished / "snapshots").glob("*-mixed-rl")
+    copy = tmp_path / "damaged"
+    shutil.copytree(last, copy)
+    weights = next(copy.glob("*.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    result = halyard("snapshot", "verify", str(copy), cwd=tmp_path)
+    assert result.returncode == 2
+    assert weights.name in result.stderr
+    assert halyard("chat", str(copy), "hello", cwd=tmp_path).returncode == 2
+
+
+def test_the_last_snapshot_answers(finished: Path) -> None:
+    (last,) = (finished / "snapshots").glob("*-mixed-rl")
+    result = halyard("chat", str(last), "--no-think", "what colour is it?", cwd=finished)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
