@@ -47,7 +47,6 @@ class Feed:
         self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
         self._crash: Exception | None = None
-        self._verdicts: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         for admitted in self._books.slots.in_flight:  # what a checkpoint says was under way
@@ -64,13 +63,15 @@ class Feed:
         """The groups that `step` trains on, in the order in which their prompts were admitted.
 
         Raises:
-            RewardError: too many prompts without signal, or too many verdicts that failed.
+            RewardError: too many prompts gave nothing to train on.
+            HalyardError: an engine died too often, too many verdicts failed.
         """
         while True:
-            self._refuse_to_go_on(step)
+            if self._crash is not None:
+                raise self._crash
             if (groups := self._books.slots.take()) is not None:
-                self._verdicts.clear()
                 return groups
+            self._lose_patience(step)
             oldest = self._books.slots.in_flight[0].prompt.id
             self._news.clear()
             async with waiting(f"groups of step {step}", prompt=oldest, seconds=self._patience):
@@ -115,7 +116,6 @@ class Feed:
         ledger.scored(occurrence)
         group = scored.group
         failed = [verdict for verdict in group.verdicts if verdict.reward is None]
-        self._verdicts.update(all=len(group.verdicts), failed=len(failed))
         if len(group.verdicts) - len(failed) < 2:
             why = f"{len(failed)} of {len(group.verdicts)} answers could not be judged: {failed[0].reason}"
             ledger.failed(occurrence, why)
@@ -130,27 +130,15 @@ class Feed:
         self._books.unused.append(unused)
         self._books.slots.vacate(unused.admitted)
 
-    def _refuse_to_go_on(self, step: int) -> None:
-        """Raise what makes waiting for more groups useless."""
-        if self._crash is not None:
-            raise self._crash
-        stage, verdicts = self._stage, self._verdicts
-        share = stage.rewards.max_failure_share
-        whole_step = stage.prompts_per_step * stage.group_size
-        if verdicts["all"] >= whole_step and verdicts["failed"] > share * verdicts["all"]:
-            raise RewardError(
-                f"step {step}: {verdicts['failed']} of {verdicts['all']} verdicts failed, "
-                f"and rewards.max_failure_share is {share:g}. {self._reasons()}"
-            )
-        if len(self._books.unused) >= stage.max_prompts_tried * stage.prompts_per_step:
-            raise RewardError(
-                f"step {step}: {len(self._books.unused)} prompts gave nothing to train on, before the "
-                f"{stage.prompts_per_step} that the step needs were found (max_prompts_tried is "
-                f"{stage.max_prompts_tried:g} times as many). "
-                f"{self._reasons()} Take prompts of another difficulty, or raise group_size or sampling.temperature."
-            )
-
-    def _reasons(self) -> str:
-        """The most frequent reasons, with their counts."""
+    def _lose_patience(self, step: int) -> None:
+        """Give a step up for which too many prompts were tried in vain."""
+        needed, tried = self._stage.prompts_per_step, len(self._books.unused)
+        if tried < self._stage.max_prompts_tried * needed:
+            return
         counts = Counter(one.why for one in self._books.unused).most_common(3)
-        return "Most often: " + "; ".join(f"{why} ({count} times)" for why, count in counts) + "."
+        reasons = "; ".join(f"{why} ({count} times)" for why, count in counts)
+        raise RewardError(
+            f"step {step}: {tried} prompts gave nothing to train on, before {needed} that do were found "
+            f"(max_prompts_tried is {self._stage.max_prompts_tried:g} times as many). Most often: {reasons}. "
+            "Take prompts of another difficulty, or raise group_size or sampling.temperature."
+        )

@@ -13,7 +13,7 @@ from model.render import ChatMessage
 from rl.rollouts import judge
 
 if TYPE_CHECKING:
-    from configs.rewards import RewardsConfig
+    from configs.rewards import RewardsConfig, Term
     from halyard.data.types import Prompt
     from model.render import Rendered, Renderer
     from rl.session import RlSession
@@ -67,7 +67,7 @@ async def faults(prompt: Prompt, answer: str, session: RlSession, rewards: Rewar
     found = [*_prompt_faults(prompt, right, session.renderer), *_mask_faults(right, whole)]
     for_right, for_wrong = await judge(prompt, [right, wrong], session=session)
     for term in rewards.terms:
-        if not isinstance(term, AnswerTerm | FormatTerm) or (term.tasks and prompt.task not in term.tasks):
+        if not _by_rule(term, prompt):
             continue
         paid = for_right.components.get(term.type)
         if paid != 1:
@@ -75,6 +75,13 @@ async def faults(prompt: Prompt, answer: str, session: RlSession, rewards: Rewar
         if term.type == "answer" and for_wrong.components.get("answer", 0) > 0:
             found.append(f"the answer reward of the wrong answer {wrong.text!r} is not 0")
     return found
+
+
+def _by_rule(term: Term, prompt: Prompt) -> bool:
+    """Whether a term judges the prompt's answers by a rule, whose most is 1; open questions have no answer."""
+    if term.tasks and prompt.task not in term.tasks:
+        return False
+    return isinstance(term, FormatTerm) or (isinstance(term, AnswerTerm) and prompt.task != "open")
 
 
 def _prompt_faults(prompt: Prompt, rollout: Rollout, renderer: Renderer) -> list[str]:

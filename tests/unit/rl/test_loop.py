@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -16,7 +17,7 @@ from support.rl_stage import rows, session, stage, without_times
 
 from halyard.data.mixture import Mixture
 from halyard.data.sources import Dataset
-from halyard.data.types import Message, Row
+from halyard.data.types import Message, Row, Verdict
 from halyard.errors import EngineError, Interrupted, PreflightError, RewardError
 from halyard.runs.ledger import Ledger
 from halyard.runs.stage import StageFolder
@@ -129,17 +130,31 @@ async def test_equal_rewards_are_trained_on_when_the_algorithm_keeps_them(tmp_pa
 async def test_rollouts_that_were_not_judged_are_left_out_of_their_group(tmp_path: Path) -> None:
     world = World()
     live = session(tmp_path, world, scorer=FakeScorer(world, fails=lambda index: index == 3))
-    await train(stage(steps=1, rewards={"max_failure_share": 0.25}), live)
+    await train(stage(steps=1), live)
     assert {len(batch) for batch in live.learner.learnt[-1:]} == {9}  # type: ignore[attr-defined]
     states = Counter((one.index, one.state) for one in live.folder.read_rollouts() if one.state != "dropped")
     assert states[(3, "failed")] == 3
 
 
-async def test_too_many_failed_verdicts_stop_the_run(tmp_path: Path) -> None:
+async def test_groups_that_could_not_be_judged_fail_and_are_replaced(tmp_path: Path) -> None:
     world = World()
     live = session(tmp_path, world, scorer=FakeScorer(world, fails=lambda index: index > 0))
-    with pytest.raises(RewardError, match=r"verdicts failed.*the judge is out of reach"):
-        await train(stage(rewards={"max_failure_share": 0.5}), live)
+    with pytest.raises(
+        RewardError, match=r"3 of 4 answers could not be judged: the judge is out of reach \(30 times\)"
+    ):
+        await train(stage(), live)
+
+
+async def test_a_scorer_that_gives_up_ends_the_run(tmp_path: Path) -> None:
+    class Broken(FakeScorer):
+        async def score(self, samples: Sequence) -> list[Verdict]:
+            if world.points > 40:
+                raise RewardError("200 of the last 256 verdicts failed")
+            return await super().score(samples)
+
+    world = World()
+    with pytest.raises(RewardError, match="200 of the last 256"):
+        await train(stage(), session(tmp_path, world, scorer=Broken(world)))
 
 
 async def test_long_prompts_fail_alone(tmp_path: Path) -> None:
