@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,7 @@ from halyard.errors import ConfigError
 if TYPE_CHECKING:
     from configs.load import LoadedRecipe
     from configs.stages import FilterStage, HardCasesStage, RlStage, SftStage
-    from model.render import Rendered, Renderer
+    from model.render import Renderer
 
     StageWithData = SftStage | RlStage | FilterStage | HardCasesStage
 
@@ -34,10 +33,11 @@ def show(
     overrides: Overrides = None,
     rows: Annotated[int, typer.Option("-n", "--rows", min=1, help="How many rows.")] = 3,
 ) -> None:
-    """Print rows of a stage as the policy sees them: what it learns in green, what it is shown dimmed.
+    """Print rows of a stage as the policy sees them: what it learns on green (in a file: in brackets).
 
     Example: `halyard data show quickstart longcot-sft --rows 2`
     """
+    import sys
     import tempfile
 
     hush()
@@ -46,6 +46,7 @@ def show(
     from halyard.data.mixture import Mixture
     from halyard.data.prompts import question
     from halyard.data.sources import load
+    from model.show import show_mask
 
     loaded = load_recipe(recipe, overrides or ())
     found = choose_stage(loaded, stage)
@@ -58,7 +59,8 @@ def show(
             thinking = not learns or any(message.reasoning for message in messages)
             write = renderer.conversation if learns else renderer.prompt
             typer.secho(f"\n{row.id}  {row.task} {row.family}  answer {row.answer}", bold=True)
-            _print(write(to_chat(messages), thinking=thinking), renderer)
+            shown = write(to_chat(messages), thinking=thinking)
+            typer.echo(show_mask(renderer, shown, colour=sys.stdout.isatty()))
 
 
 def choose_stage(loaded: LoadedRecipe, name: str) -> StageWithData:
@@ -91,14 +93,3 @@ def _renderer(loaded: LoadedRecipe, stage: StageWithData, folder: Path) -> Rende
         return load_processor(loaded.resolve(model.path or ""))
     build(model.build, folder / "policy", seed=loaded.recipe.seed)
     return load_processor(folder / "policy")
-
-
-def _print(rendered: Rendered, renderer: Renderer) -> None:
-    """Print the tokens in spans of the same mask, control tokens included; an image's placeholders are counted."""
-    ids, mask = rendered.token_ids, rendered.loss_mask
-    image = [token == renderer.image_token_id for token in ids]
-    borders = [t for t in range(1, len(ids)) if (mask[t], image[t]) != (mask[t - 1], image[t - 1])]
-    for start, end in pairwise([0, *borders, len(ids)]):
-        text = f"[{end - start} image tokens]" if image[start] else renderer.tokenizer.decode(ids[start:end])
-        typer.secho(text, fg=typer.colors.GREEN if mask[start] else None, dim=not mask[start], nl=False)
-    typer.echo()

@@ -70,9 +70,8 @@ def choose_folder(runs: Path, recipe: str, name: str | None, *, resume: bool) ->
 
 
 def _check_placement(loaded: LoadedRecipe) -> None:
-    """Refuse, before anything starts, what a machine without GPUs cannot hold; others are asked when Ray is up."""
-    from halyard.cluster.placement import Resources, local_cores, plan
+    """Refuse, before anything starts, what this machine cannot hold; another cluster is asked when it is joined."""
+    from halyard.cluster.placement import Resources, local_cores, local_gpus, plan
 
-    cluster = loaded.recipe.cluster
-    if cluster.address is None and not cluster.engine.gpus and not cluster.learner.gpus:
-        plan(cluster, Resources(cpus=local_cores(), gpus=0))
+    if loaded.recipe.cluster.address is None:
+        plan(loaded.recipe.cluster, Resources(cpus=local_cores(), gpus=local_gpus()))

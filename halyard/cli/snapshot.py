@@ -58,11 +58,13 @@ def show_list(path: RunOrSnapshot) -> None:
 
     from model.snapshot import read_manifest
 
-    table = Table("version", "parent", "made", "MiB", "folder", box=None, header_style="bold")
+    table = Table("version", "role", "parent", "made", "MiB", "folder", box=None, header_style="bold")
     for folder in snapshots(path):
         manifest = read_manifest(folder)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        table.add_row(manifest.version, manifest.parent or "", made(folder), f"{size / 1024**2:.1f}", str(folder))
+        role = str(manifest.lineage.get("role", ""))
+        mebibytes = f"{size / 1024**2:.1f}"
+        table.add_row(manifest.version, role, manifest.parent or "-", made(folder), mebibytes, str(folder))
     console().print(table)
 
 
