@@ -94,11 +94,16 @@ class Engine:
             EngineError: the weights do not fit the model. The engine is then stopped, since nothing may
                 be sampled from half a policy.
         """
-        async with self.updating(version):
-            await self.load_files(sorted(path.glob("*.safetensors")), version)
+        await self.load_files(sorted(path.glob("*.safetensors")), version)
         self.refresh = None
         for copy in self.copies:
             copy.spec = replace(copy.spec, path=path.resolve(), version=version)
+
+    async def load_files(self, paths: Sequence[Path], version: int) -> tuple[int, float]:
+        """Take the weights in safetensors files; returns their tensors, and the seconds that requests were held."""
+        async with self.updating(version) as held:
+            tensors = await self.read_files(paths, version)
+        return tensors, held()
 
     @asynccontextmanager
     async def updating(self, version: int) -> AsyncIterator[Callable[[], float]]:
@@ -118,8 +123,8 @@ class Engine:
         end.append(time.monotonic())
         self.policy_version = version
 
-    async def load_files(self, paths: Sequence[Path], version: int) -> int:
-        """Load the weights in safetensors files, within `updating`; returns how many tensors there were."""
+    async def read_files(self, paths: Sequence[Path], version: int) -> int:
+        """Read the weights in safetensors files, within `updating`; returns how many tensors there were."""
         return (await self._everyone("load_files", [str(path) for path in paths], version))[0]
 
     async def received(self, version: int) -> tuple[int, int]:

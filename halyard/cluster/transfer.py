@@ -32,8 +32,8 @@ _SHARED_MEMORY = Path("/dev/shm")
 class Publisher(Protocol):
     """What a learner does for a transfer; all its ranks take part in each call."""
 
-    async def write_weights(self, path: Path) -> None:
-        """Write all weights into one safetensors file, tensor by tensor."""
+    async def write_weights(self, path: Path) -> tuple[int, int]:
+        """Write all weights into one safetensors file, tensor by tensor; returns the tensors and their bytes."""
         ...
 
     async def send_weights(self, way: Way, engine: Engine) -> None:
@@ -84,10 +84,11 @@ async def publish(learner: Publisher, engine: Engine, version: int, *, config: C
 async def _through_memory(learner: Publisher, engine: Engine, version: int, *, verify: bool) -> tuple[int, int, float]:
     path = _shared_file(engine)
     try:
-        await learner.write_weights(path)
-        size = path.stat().st_size
+        sent, size = await learner.write_weights(path)
         async with engine.updating(version) as held:
-            tensors = await engine.load_files([path], version)
+            tensors = await engine.read_files([path], version)
+            if tensors != sent:
+                raise EngineError(f"the {engine.role} engine took {tensors} tensors of the {sent} that were sent")
             if verify:
                 await _compare(learner, engine)
         return tensors, size, held()

@@ -1,0 +1,216 @@
+"""The live processes of a run: Ray, engines and learners by role. They outlive the stages."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ray
+
+from configs.cluster import ClusterConfig
+from configs.training import OptimizerConfig
+from halyard.cluster import engine_options, placement, processes
+from halyard.cluster.bundles import Bundles
+from halyard.cluster.engine import Copy, Engine, ask
+from halyard.cluster.engine_actor import EngineActor, EngineSpec
+from halyard.cluster.learner import Learner
+from halyard.cluster.origin import check_origin
+from halyard.cluster.waits import waiting
+from halyard.errors import EngineError
+
+_CONCURRENT_CALLS = 4096
+_OBJECT_STORE_BYTES = 2**30
+
+
+class Cluster:
+    """Engines and learners of one run. Started with `Cluster.start`; closes as a context manager."""
+
+    def __init__(self, config: ClusterConfig, plan: placement.Plan, bundles: Bundles, *, logs: Path, scratch: Path):
+        self._config = config
+        self._plan = plan
+        self._bundles = bundles
+        self._logs = logs
+        self._scratch = scratch
+        self._engines: dict[str, Engine] = {}
+        self._shapes: dict[str, Mapping[str, Any]] = {}
+        self._learners: dict[str, Learner] = {}
+        self._restarts = 0
+
+    @classmethod
+    async def start(cls, config: ClusterConfig, *, logs: Path) -> Self:
+        """Start Ray, or join the cluster at `config.address`, and reserve what the recipe asks for.
+
+        Engines and learners start when they are first asked for. All output goes to files in `logs`.
+
+        Raises:
+            PlacementError: the machine or cluster has less than the recipe asks for; nothing was started.
+        """
+        plan = None if config.address else placement.plan(config, local_resources())
+        check_origin()
+        processes.sweep()
+        processes.mark_environment()
+        scratch = processes.make_scratch()
+        try:
+            _start_ray(config, scratch)
+            plan = plan or placement.plan(config, _cluster_resources())
+            bundles = await Bundles.reserve(plan, seconds=config.deadlines.start)
+        except BaseException:
+            _stop_ray(scratch, logs)
+            raise
+        return cls(config, plan, bundles, logs=logs, scratch=scratch)
+
+    async def engine(self, role: str, path: Path, *, version: int = 0) -> Engine:
+        """The engine of a role, with the policy in the folder `path`, as `version`.
+
+        The first call starts it. Later calls change its weights; for another architecture it is started
+        anew. A further role beside the policy's sits in the same places.
+        """
+        shape = engine_options.architecture(path)
+        if role in self._engines and self._shapes[role] != shape:
+            await self.release_engine(role)
+        if role in self._engines:
+            await self._engines[role].load_snapshot(path, version)
+            return self._engines[role]
+        names = [f"engine-{role}-{index}" for index in range(self._config.engine.count)]
+        specs = [self._spec(name, path, version) for name in names]
+        copies = await asyncio.gather(*(self._start_copy(index, spec) for index, spec in enumerate(specs)))
+        engine = Engine(role, copies, self._config.deadlines)
+        if self._config.verify_weights:
+            await engine.record_checksums()
+        self._engines[role], self._shapes[role] = engine, shape
+        return engine
+
+    async def learner(
+        self, path: Path, optimizer: OptimizerConfig, *, steps: int, role: str = "policy", seed: int
+    ) -> Learner:
+        """The learner of a role, with the policy in the folder `path` and a fresh optimiser over `steps` steps.
+
+        The first call starts its ranks; later calls set weights and optimiser anew.
+        """
+        if role in self._learners:
+            await self._learners[role].reset(path, optimizer, steps=steps, seed=seed)
+        else:
+            self._learners[role] = await Learner.start(
+                self._config,
+                self._bundles,
+                self._plan.ranks,
+                path,
+                optimizer,
+                steps=steps,
+                seed=seed,
+                logs=self._logs,
+                name=f"learner-{role}",
+            )
+        return self._learners[role]
+
+    async def restart_engine(self, role: str) -> None:
+        """Start the dead copies of a role's engine again, with the newest weights.
+
+        What they were generating is lost: whoever awaited it got an EngineError.
+
+        Raises:
+            EngineError: engines have died more often than `engine_restarts` allows.
+        """
+        engine = self._engines[role]
+        dead = [index for index, copy in enumerate(engine.copies) if not await engine.lives(copy)]
+        self._restarts += 1
+        if self._restarts > self._config.engine_restarts:
+            raise EngineError(
+                f"the {role} engine died, and cluster.engine_restarts allows {self._config.engine_restarts} "
+                f"restarts in a run. Its log: {engine.copies[dead[0] if dead else 0].spec.log}"
+            )
+        for index in dead:
+            ray.kill(engine.copies[index].actor)
+            engine.copies[index] = await self._start_copy(index, engine.copies[index].spec)
+        if dead and self._config.verify_weights:
+            await engine.record_checksums()
+        if dead and engine.refresh is not None:
+            await engine.refresh()
+
+    async def release_engine(self, role: str) -> None:
+        """Stop the engine of a role, if there is one."""
+        engine = self._engines.pop(role, None)
+        if engine is not None:
+            engine.kill()
+            await asyncio.to_thread(processes.wait_gone, [pid for copy in engine.copies for pid in copy.pids])
+
+    async def close(self) -> None:
+        """Stop everything that the run started."""
+        for role in list(self._engines):
+            await self.release_engine(role)
+        for learner in self._learners.values():
+            learner.kill()
+        self._learners.clear()
+        if ray.is_initialized():
+            self._bundles.release()
+        await asyncio.to_thread(_stop_ray, self._scratch, self._logs)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _spec(self, name: str, path: Path, version: int) -> EngineSpec:
+        return EngineSpec(
+            name=name,
+            path=path.resolve(),
+            version=version,
+            log=(self._logs / f"{name}.log").resolve(),
+            arguments=engine_options.arguments(self._config),
+            environment=engine_options.environment(self._config),
+        )
+
+    async def _start_copy(self, index: int, spec: EngineSpec) -> Copy:
+        bundle = self._plan.engines[index]
+        environment = await self._bundles.environment(bundle, self._config.engine.cpus)
+        actor = (
+            ray.remote(EngineActor)
+            .options(max_concurrency=_CONCURRENT_CALLS, **self._bundles.options(bundle))
+            .remote(spec, dict(environment))
+        )
+        async with waiting(f"{spec.name} to start", seconds=self._config.deadlines.start):
+            pids = await ask(actor, spec, "start")
+        return Copy(spec=spec, actor=actor, pids=pids)
+
+
+def local_resources() -> placement.Resources:
+    """Cores and GPUs of this machine."""
+    return placement.Resources(cpus=placement.local_cores(), gpus=placement.local_gpus())
+
+
+def _cluster_resources() -> placement.Resources:
+    there = ray.cluster_resources()
+    return placement.Resources(cpus=there.get("CPU", 0), gpus=there.get("GPU", 0))
+
+
+def _start_ray(config: ClusterConfig, scratch: Path) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    if config.address:
+        ray.init(address=config.address, **quiet)
+        return
+    there = local_resources()
+    ray.init(
+        address="local",
+        num_cpus=int(there.cpus),
+        num_gpus=int(there.gpus),
+        include_dashboard=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        _temp_dir=str(scratch),
+        **quiet,
+    )
+
+
+def _stop_ray(scratch: Path, logs: Path) -> None:
+    """End Ray and keep its own logs: its session folder had to have a short path, so it was elsewhere."""
+    ray.shutdown()
+    session = scratch / "session_latest" / "logs"
+    if session.exists():
+        shutil.copytree(session, logs / "ray", dirs_exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from configs.cluster import ClusterConfig, EngineConfig, LearnerConfig
+from halyard.cluster import engine_options
+from halyard.errors import SnapshotError
+
+
+def test_a_step_on_a_cpu_holds_the_longest_request_and_every_sequence():
+    config = ClusterConfig(engine=EngineConfig(max_model_len=32768, max_num_seqs=300))
+    assert engine_options.arguments(config)["max_num_batched_tokens"] == 32768
+
+
+def test_memory_for_keys_and_values_may_be_less_than_a_gibibyte():
+    config = ClusterConfig(engine=EngineConfig(kv_cache_gib=0.25))
+    assert engine_options.arguments(config)["kv_cache_memory_bytes"] == 2**28
+
+
+def test_a_gpu_gets_none_of_the_settings_for_cpus():
+    config = ClusterConfig(
+        engine=EngineConfig(gpus=2, tensor_parallel=2), learner=LearnerConfig(gpus=1), placement="side_by_side"
+    )
+    arguments = engine_options.arguments(config)
+    assert "enforce_eager" not in arguments
+    assert arguments["distributed_executor_backend"] == "mp"
+    assert arguments["weight_transfer_config"] == {"backend": "halyard_nccl"}
+
+
+def write_model(path, **config):
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps({"model_type": "qwen3", "hidden_size": 8} | config))
+    (path / "tokenizer.json").write_text("{}")
+    return path
+
+
+def test_models_that_differ_in_their_origin_only_have_one_architecture(tmp_path):
+    one = write_model(tmp_path / "one", _name_or_path="one", transformers_version="5.16.1")
+    two = write_model(tmp_path / "two", _name_or_path="two", transformers_version="5.18.0")
+    assert engine_options.architecture(one) == engine_options.architecture(two)
+
+
+@pytest.mark.parametrize("difference", ["config", "tokenizer"])
+def test_another_shape_or_tokenizer_is_another_architecture(tmp_path, difference):
+    one = write_model(tmp_path / "one")
+    two = write_model(tmp_path / "two", **({"hidden_size": 16} if difference == "config" else {}))
+    if difference == "tokenizer":
+        (two / "tokenizer.json").write_text('{"version": 2}')
+    assert engine_options.architecture(one) != engine_options.architecture(two)
+
+
+def test_a_folder_without_a_model_is_refused_by_name(tmp_path):
+    with pytest.raises(SnapshotError, match=f"{tmp_path} is not a model folder"):
+        engine_options.architecture(tmp_path)
