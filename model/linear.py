@@ -21,21 +21,21 @@ def _product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class _Linear(Function):
-    """`F.linear` with all three products through oneDNN."""
+    """`F.linear` of [rows, inner] with all three products through oneDNN."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(inputs, weight)
-        return _product(inputs.flatten(0, -2), weight, bias).view(*inputs.shape[:-1], len(weight))
+        return _product(inputs, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         inputs, weight = ctx.saved_tensors
-        rows, gradient = inputs.flatten(0, -2), gradients[0].flatten(0, -2)
+        gradient = gradients[0]
         of_inputs, of_weight, of_bias = ctx.needs_input_grad
         return (
-            _product(gradient, weight.t()).view_as(inputs) if of_inputs else None,
-            _weight_gradient(gradient, rows) if of_weight else None,
+            _product(gradient, weight.t()) if of_inputs else None,
+            _weight_gradient(gradient, inputs) if of_weight else None,
             gradient.sum(0) if of_bias else None,
         )
 
@@ -53,7 +53,8 @@ class OneDnnLinear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """Inputs [..., in features] to [..., out features]."""
         if input.is_cpu and input.dtype == self.weight.dtype == torch.float32 and input.numel():
-            return _Linear.apply(input, self.weight, self.bias)  # pyright: ignore[reportReturnType]
+            rows: Any = _Linear.apply(input.flatten(0, -2), self.weight, self.bias)
+            return rows.view(*input.shape[:-1], self.out_features)
         return F.linear(input, self.weight, self.bias)
 
 

@@ -42,15 +42,15 @@ class SailVl2Config(PreTrainedConfig):
     model_type = "sail_vl2"
     sub_configs = {"vision_config": SailVl2VisionConfig, "text_config": Qwen3Config}  # noqa: RUF012
 
-    vision_config: dict[str, Any] | SailVl2VisionConfig | None = None
-    text_config: dict[str, Any] | Qwen3Config | None = None
+    vision_config: SailVl2VisionConfig = None  # pyright: ignore[reportAssignmentType]
+    text_config: Qwen3Config = None  # pyright: ignore[reportAssignmentType]
     image_token_id: int = 151671
     downsample: int = 2
     initializer_range: float = 0.02
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """Turn parts that came as JSON into configurations."""
+        """Turn parts that are missing, or came as JSON, into configurations."""
         if not isinstance(self.vision_config, SailVl2VisionConfig):
             self.vision_config = SailVl2VisionConfig(**(self.vision_config or {}))
         if not isinstance(self.text_config, Qwen3Config):

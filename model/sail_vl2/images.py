@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from transformers.image_processing_backends import PilBackend
-from transformers.image_processing_utils import BatchFeature
+from transformers.feature_extraction_utils import BatchFeature
+from transformers.image_utils import make_flat_list_of_images
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -29,13 +30,13 @@ class SailVl2ImageProcessor(PilBackend):
         """One image as [3, size, size]."""
         square = fit(image, self.size["height"])
         scaled = np.asarray(square, dtype=np.float32) / np.float32(255)
-        normed = (scaled - np.float32(self.image_mean)) / np.float32(self.image_std)
+        normed = (scaled - np.array(self.image_mean, np.float32)) / np.array(self.image_std, np.float32)
         return np.ascontiguousarray(normed.transpose(2, 0, 1))
 
-    def preprocess(self, images: Any, **_: Any) -> BatchFeature:
-        """`pixel_values` [images, 3, size, size] of one image or a flat list of them."""
-        images = images if isinstance(images, list | tuple) else [images]
-        return BatchFeature({"pixel_values": np.stack([self.pixels(image) for image in images])}, tensor_type="pt")
+    def preprocess(self, images: Any, *_: Any, **__: Any) -> BatchFeature:
+        """`pixel_values` [images, 3, size, size] of one PIL image or of lists of them."""
+        pixels = [self.pixels(image) for image in make_flat_list_of_images(images)]
+        return BatchFeature({"pixel_values": np.stack(pixels)}, tensor_type="pt")
 
 
 def fit(image: Image.Image, size: int) -> Image.Image:

@@ -13,11 +13,23 @@ from model.sail_vl2.configuration import SailVl2Config
 from model.sail_vl2.vision import SailVl2VisionModel, pixel_shuffle
 
 
+NEVER = -1e4
+
+
 def adapter(config: SailVl2Config) -> nn.Sequential:
     """The two-layer MLP from merged patches to the language model's width."""
     merged = config.vision_config.hidden_size * config.downsample**2
     hidden = config.text_config.hidden_size
     return nn.Sequential(nn.LayerNorm(merged), nn.Linear(merged, hidden), nn.GELU(), nn.Linear(hidden, hidden))
+
+
+def silence_image_token(logits: Tensor, config: SailVl2Config) -> None:
+    """Make sure that a policy never writes an image placeholder: its logit [..., vocabulary] is set, in place.
+
+    A sampled placeholder would have no image behind it. The value is finite, so that an entropy stays a number;
+    its probability is exactly 0. Learner and engine both do this, and so agree on all other probabilities.
+    """
+    logits[..., config.image_token_id] = NEVER
 
 
 def visual_tokens(vision_model: nn.Module, mlp1: nn.Module, pixel_values: Tensor, downsample: int) -> Tensor:
@@ -38,7 +50,6 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config: SailVl2Config
     config_class = SailVl2Config
     base_model_prefix = ""
-    input_modalities = ("image", "text")
     supports_gradient_checkpointing = True
     _no_split_modules = ["VisionBlock", "Qwen3DecoderLayer"]  # noqa: RUF012
     _supports_sdpa = True
@@ -57,19 +68,19 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def get_input_embeddings(self) -> nn.Module:
         """The token embedding."""
-        return self.language_model.get_input_embeddings()
+        return self.language_model.model.embed_tokens
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the token embedding."""
-        self.language_model.set_input_embeddings(value)
+        self.language_model.model.embed_tokens = value
 
     def get_output_embeddings(self) -> nn.Module:
         """The output layer."""
-        return self.language_model.get_output_embeddings()
+        return self.language_model.lm_head
 
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
         """Replace the output layer."""
-        self.language_model.set_output_embeddings(new_embeddings)
+        self.language_model.lm_head = new_embeddings
 
     def get_image_features(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         """An output whose `pooler_output` is [images, tokens, hidden], for images [images, 3, size, size]."""
@@ -90,9 +101,18 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
             ValueError: the images do not fit the placeholders in `input_ids`.
         """
         embeddings = self._embed(input_ids, pixel_values)
-        return self.language_model(
+        output = self.language_model(
             inputs_embeds=embeddings, attention_mask=attention_mask, position_ids=position_ids, **kwargs
         )
+        silence_image_token(output.logits, self.config)
+        return output
+
+    def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Inputs of one step of `generate`: the images go in with the prompt only."""
+        pixel_values = kwargs.pop("pixel_values", None)
+        inputs = super().prepare_inputs_for_generation(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+        first = kwargs.get("is_first_iteration") or not kwargs.get("use_cache", True)
+        return {**inputs, "pixel_values": pixel_values if first else None}
 
     def _embed(self, input_ids: Tensor, pixel_values: Tensor | None) -> Tensor:
         embeddings = self.get_input_embeddings()(input_ids)
@@ -111,12 +131,6 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         vision = self.config.vision_config
         black = embeddings.new_zeros(1, vision.num_channels, vision.image_size, vision.image_size)
         return self.get_image_features(black).pooler_output.sum() * 0.0
-
-    def prepare_inputs_for_generation(self, input_ids: Tensor, pixel_values: Any = None, **kwargs: Any) -> dict:
-        """Inputs of one generation step: the images go in with the prompt only."""
-        inputs = super().prepare_inputs_for_generation(input_ids, **kwargs)
-        first = kwargs.get("is_first_iteration") or inputs["input_ids"].shape[1] > 1
-        return {**inputs, "pixel_values": pixel_values if first else None}
 
 
 def _check_places(places: Tensor, images: int, tokens: int) -> None:
