@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import glob
 import importlib.util
 import os
 import shutil
@@ -59,21 +60,13 @@ def _models(loaded: LoadedRecipe) -> Faults:
 def _files(loaded: LoadedRecipe) -> Faults:
     for path, data in data_of(loaded.recipe):
         for index, source in enumerate(data.sources):
-            if isinstance(source, FileSource) and not matches(loaded.root, source.path):
+            if isinstance(source, FileSource) and not glob.glob(str(loaded.resolve(source.path)), recursive=True):  # noqa: PTH207 - Path.glob takes no absolute pattern
                 message = f"is {source.path}, but no file matches {loaded.resolve(source.path)}"
                 yield Fault((*path, "sources", index, "path"), message)
             if isinstance(source, HuggingFaceSource) and source.path.startswith((".", "/", "~")):
                 folder = loaded.resolve(source.path)
                 if not folder.is_dir():
                     yield Fault((*path, "sources", index, "path"), f"is {source.path}, but there is no folder {folder}")
-
-
-def matches(root: Path, pattern: str) -> list[Path]:
-    """Files of a path or pattern, absolute or relative to `root`, in order."""
-    path = Path(pattern).expanduser()
-    if path.is_absolute():
-        root, path = Path(path.anchor), path.relative_to(path.anchor)
-    return sorted(root.glob(str(path)))
 
 
 def _rewards(loaded: LoadedRecipe) -> Faults:

@@ -57,10 +57,8 @@ def check(recipe: RecipeName, overrides: Overrides = None) -> None:
     Example: `halyard recipe check my.yaml`
     """
     from configs.load import load_recipe
-    from configs.surroundings import check_surroundings
-    from halyard.cli.first_rows import check_first_rows
+    from halyard.cli import beforehand
 
     loaded = load_recipe(recipe, overrides or ())
-    check_surroundings(loaded)
-    check_first_rows(loaded)
+    beforehand.check(loaded)
     typer.echo(f"{loaded.recipe.name} is valid: {', '.join(stage.name for stage in loaded.recipe.stages)}")

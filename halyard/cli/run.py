@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from halyard.cli.recipe import Overrides, RecipeName
 from halyard.errors import ConfigError
-
-if TYPE_CHECKING:
-    from configs.load import LoadedRecipe
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -34,14 +31,11 @@ def run(
     Example: `halyard run quickstart verifiable-rl.steps=60 --name short`
     """
     from configs.load import load_recipe
-    from configs.surroundings import check_surroundings
-    from halyard.cli.first_rows import check_first_rows
+    from halyard.cli import beforehand
 
     loaded = load_recipe(recipe, overrides or ())
     folder = choose_folder(runs.expanduser().absolute(), loaded.recipe.name, name, resume=resume)
-    check_surroundings(loaded, runs)
-    _check_placement(loaded)
-    check_first_rows(loaded)
+    beforehand.check(loaded, folder.parent)
     from halyard.pipeline.run import run_pipeline
 
     run_pipeline(loaded, folder, resume=resume)
@@ -67,11 +61,3 @@ def choose_folder(runs: Path, recipe: str, name: str | None, *, resume: bool) ->
     if there and not resume:
         raise ConfigError(f"the run {folder} is there already: go on with it by --resume, or take another --name")
     return folder
-
-
-def _check_placement(loaded: LoadedRecipe) -> None:
-    """Refuse, before anything starts, what this machine cannot hold; another cluster is asked when it is joined."""
-    from halyard.cluster.placement import Resources, local_cores, local_gpus, plan
-
-    if loaded.recipe.cluster.address is None:
-        plan(loaded.recipe.cluster, Resources(cpus=local_cores(), gpus=local_gpus()))

@@ -20,6 +20,9 @@ from halyard.cli.run import choose_folder
 from halyard.cluster.origin import ROOT
 from halyard.errors import ConfigError
 
+SMALL_PLACES = ("cluster.engine.cpus=0.25", "cluster.learner.cpus=0.25")
+"""So that the tests pass on a machine with one core."""
+
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[object]:
@@ -72,7 +75,15 @@ class TestRefusals:
 
     def test_a_dataset_without_answers(self, tmp_path: Path, started: list[object]) -> None:
         source = rl_rows(tmp_path, [{"messages": [{"role": "user", "content": "2 + 3?"}], "task": "math"}])
-        refused(self.run(tmp_path, source), "answer")
+        refused(self.run(tmp_path, source, *SMALL_PLACES), "answer")
+        assert not started
+
+    def test_a_reward_with_a_wrong_parameter(self, tmp_path: Path, started: list[object]) -> None:
+        (tmp_path / "mine.py").write_text(
+            "from halyard import reward\n@reward\ndef short(sample, limit: int = 3) -> float:\n    return 1.0\n"
+        )
+        term = "rl.rewards.terms=[{type: python, path: mine.py, name: short, parameters: {limt: 4}}]"
+        refused(self.run(tmp_path, term, *SMALL_PLACES), "limt")
         assert not started
 
     def test_an_image_that_is_none(self, tmp_path: Path, started: list[object]) -> None:
@@ -81,7 +92,7 @@ class TestRefusals:
         source = rl_rows(
             tmp_path, [{"messages": [{"role": "user", "content": content}], "answer": "5", "task": "math"}]
         )
-        refused(self.run(tmp_path, source), "cat.png")
+        refused(self.run(tmp_path, source, *SMALL_PLACES), "cat.png")
         assert not started
 
     def test_a_port_in_use(self, tmp_path: Path, started: list[object]) -> None:
@@ -116,8 +127,7 @@ class TestRefusals:
 
 
 def test_a_sound_recipe_starts(tmp_path: Path, started: list[object]) -> None:
-    quarter = ("cluster.engine.cpus=0.25", "cluster.learner.cpus=0.25")
-    result = call("run", written(tmp_path), *quarter, "--runs", str(tmp_path / "runs"))
+    result = call("run", written(tmp_path), *SMALL_PLACES, "--runs", str(tmp_path / "runs"))
     assert result.exit_code == 0, result.output
     assert len(started) == 1
 

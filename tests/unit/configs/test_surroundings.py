@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 from pathlib import Path
@@ -13,7 +12,7 @@ from support.recipes_for_tests import written
 
 from configs import surroundings
 from configs.load import load_recipe
-from configs.surroundings import check_surroundings, matches, room_needed
+from configs.surroundings import check_surroundings, room_needed
 from halyard.errors import ConfigError
 
 
@@ -50,12 +49,11 @@ def test_sources(tmp_path: Path, source: str, sentence: str) -> None:
 
 
 def test_patterns_match_from_the_recipes_folder_or_absolutely(tmp_path: Path) -> None:
-    file = tmp_path / "rows" / "a.jsonl"
-    file.parent.mkdir()
-    file.write_text(json.dumps({}))
-    assert matches(tmp_path, "rows/*.jsonl") == [file]
-    assert matches(Path("/"), str(tmp_path / "rows" / "?.jsonl")) == [file]
-    assert matches(tmp_path, "*.jsonl") == []
+    file = tmp_path / "rows" / "deep" / "a.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+    for path in ("rows/**/*.jsonl", "rows/deep/a.jsonl", str(tmp_path / "rows" / "deep" / "?.jsonl")):
+        check_surroundings(load_recipe(written(tmp_path), [f"rl.data.sources=[{{type: jsonl, path: '{path}'}}]"]))
 
 
 def test_reward_functions(tmp_path: Path) -> None:
