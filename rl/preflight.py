@@ -7,8 +7,10 @@ a row of `CHECKS`. All of them run, so that one refusal names every fault.
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 BLIND = 1e-5
 """Log-probs, in nats, that differ by less than this do not differ."""
+RESOLUTION = {"float32": 2**-24, "bfloat16": 2**-9}
+"""The smallest step, relative to a weight, that can change it; Adam's first is about the learning rate."""
 TRIAL_STEPS = 3
 """Optimiser steps of the trial at most: a warm-up may begin with a learning rate of 0."""
 
@@ -86,8 +90,8 @@ async def preflight(stage: RlStage, session: RlSession) -> tuple[Check, ...]:
     faults = [f"{check.name}: {check.detail}" for check in checks if check.status == "failed"]
     if faults:
         raise PreflightError(
-            f"stage {stage.name} would train blind, and was not started. " + " · ".join(faults) + ". docs/preflight.md "
-            "says what each check means."
+            f"stage {stage.name} would train blind, and was not started. {' · '.join(faults)}. "
+            "docs/rl.md says what each check means, and what its usual causes are."
         )
     return tuple(checks)
 
@@ -172,12 +176,16 @@ async def learns_and_tells(trial: Trial) -> str:
 async def _trial_step(trial: Trial, before: Mapping[str, str]) -> str:
     learner, engine = trial.session.learner, trial.session.engine
     engine_before, learner_before = await trial.engine_scores(), await trial.learner_scores()
-    update = await _step(trial)
-    found = [*_mask_faults(update, trial.stage), *_still(await learner.gradient_report(), before, trial.stage)]
-    after = await learner.checksums()
-    unchanged = [name for name in before if before[name] == after[name] and not _frozen(name, trial.stage)]
-    if unchanged:
-        found.append(f"did not change in a step: {_some(unchanged)}")
+    first, last = await _steps(trial)
+    gradients, after = await learner.gradient_report(), await learner.checksums()
+    still = _still(before, after, trial.stage)
+    if last.learning_rate <= RESOLUTION[trial.session.precision]:  # a step too small to move weights near 1
+        still = [name for name in still if name not in gradients]
+    found = _mask_faults(first, trial.stage)
+    if without := [name for name, norm in gradients.items() if not 0 < norm < math.inf]:
+        found.append(f"no gradient reaches {_some(without)}")
+    if still:
+        found.append(f"the step did not change {_some(still)}")
     await learner.publish(engine, 1)
     engine_moved = await trial.engine_scores() - engine_before
     learner_moved = await trial.learner_scores() - learner_before
@@ -193,8 +201,8 @@ async def _trial_step(trial: Trial, before: Mapping[str, str]) -> str:
     return f"{len(before)} tensors, and the engine followed a change of {size:.1e} nats to {gap:.1e}"
 
 
-async def _step(trial: Trial) -> Update:
-    """The first of a few optimiser steps, taken until the learning rate is above 0."""
+async def _steps(trial: Trial) -> tuple[Update, Update]:
+    """The first and the last of a few optimiser steps, taken until the learning rate is above 0."""
     loss = PolicyLoss(ratio="token", clip_low=0.2, clip_high=0.2, kl_coef=0.0, correction="none", correction_cap=1.0)
     temperature = trial.stage.sampling.temperature
     first = update = await trial.session.learner.update(trial.sequences, loss, temperature=temperature)
@@ -202,7 +210,7 @@ async def _step(trial: Trial) -> Update:
         if update.learning_rate > 0:
             break
         update = await trial.session.learner.update(trial.sequences, loss, temperature=temperature)
-    return first
+    return first, update
 
 
 def _mask_faults(update: Update, stage: RlStage) -> list[str]:
@@ -212,15 +220,16 @@ def _mask_faults(update: Update, stage: RlStage) -> list[str]:
     return [f"the loss sees log-probs {drift:.2g} nats a token from the engine's: its mask is shifted or incomplete"]
 
 
-def _still(gradients: Mapping[str, float], tensors: Mapping[str, str], stage: RlStage) -> list[str]:
-    """Tensors that are meant to be trained but have no gradient."""
-    norms = {name: gradients.get(name, 0.0) for name in tensors if not _frozen(name, stage)}
-    without = [name for name, norm in norms.items() if not (norm > 0 and math.isfinite(norm))]
-    return [f"no gradient reaches {_some(without)}"] if without else []
+def _still(before: Mapping[str, str], after: Mapping[str, str], stage: RlStage) -> list[str]:
+    """Tensors with the same checksum as before, though the recipe does not freeze them.
 
-
-def _frozen(name: str, stage: RlStage) -> bool:
-    return name.startswith(stage.optimizer.freeze) if stage.optimizer.freeze else False
+    Experts of one layer count as one tensor: those that no token was sent to rightly stay as they are.
+    """
+    changed: defaultdict[str, bool] = defaultdict(bool)
+    for name in before:
+        if not name.startswith(stage.optimizer.freeze):
+            changed[re.sub(r"\.experts\.\d+\.", ".experts.*.", name)] |= before[name] != after[name]
+    return [name for name, has in changed.items() if not has]
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from configs.cluster import Deadlines
@@ -38,9 +38,10 @@ class RlSession:
     """What `rl.loop.train` is given, beside the stage's recipe.
 
     The learner holds the policy that the stage starts from, and was set up for
-    `steps · updates_per_step` optimiser steps. `restart_engine` starts a dead engine again behind the same
-    `engine`, or raises EngineError when it has died too often; `window` is the longest prompt and response
-    together, in tokens. When `stop` is set the step is finished, a checkpoint written and Interrupted raised.
+    `steps · updates_per_step` optimiser steps; `precision` is that of its weights. `restart_engine` starts
+    a dead engine again behind the same `engine`, or raises EngineError when it has died too often. `window`
+    is the longest prompt and response together, in tokens. When `stop` is set the step is finished, a
+    checkpoint written and Interrupted raised.
     """
 
     engine: Engine
@@ -51,6 +52,7 @@ class RlSession:
     folder: StageFolder
     restart_engine: Callable[[], Awaitable[None]]
     window: int
+    precision: Literal["float32", "bfloat16"]
     deadlines: Deadlines
     progress: Progress
     event: Events

@@ -64,6 +64,7 @@ def session(folder: Path, world: World, **parts: Any) -> RlSession:
         "folder": StageFolder(folder),
         "restart_engine": world.point,
         "window": 200,
+        "precision": "float32",
         "deadlines": Deadlines(),
         "progress": lambda step, total, figures: None,
         "event": lambda kind, **fields: events.append({"kind": kind, **fields}),

@@ -56,8 +56,7 @@ async def test_both_blind_agree_with_each_other_but_do_not_see(tmp_path: Path) -
 
 async def test_a_frozen_tensor(tmp_path: Path) -> None:
     told = await refusal(tmp_path, learner=FakeLearner(WORLD, frozen=["vision.eye"]))
-    assert "no gradient reaches 1 tensors: vision.eye" in told
-    assert "did not change in a step: 1 tensors: vision.eye" in told
+    assert "the step did not change 1 tensors: vision.eye" in told
 
 
 async def test_a_tensor_that_the_recipe_freezes_is_no_fault(tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""The RL loop over the real engine, learner, renderer and rewards: it starts, resumes to the same bits, overlaps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.rl_stage import without_times
+
+from configs.cluster import ClusterConfig
+from configs.data import DataConfig
+from configs.stages import RlStage
+from halyard.cluster.cluster import Cluster
+from halyard.data.mixture import Mixture
+from halyard.data.sources import load
+from halyard.errors import Interrupted
+from halyard.runs.stage import StageFolder
+from model.build import build
+from model.load import load_processor
+from rewards.scorer import Scorer
+from rl.loop import train
+from rl.session import RlSession
+
+CONFIG = ClusterConfig.model_validate(
+    {
+        "placement": "sharing",
+        "engine": {"cpus": 2, "max_model_len": 256, "max_num_seqs": 64, "kv_cache_gib": 0.25},
+        "learner": {"cpus": 2, "tokens_per_pack": 2048},
+    }
+)
+# A policy with random weights never answers right: the reward is its length, which is signal enough.
+LENGTH = """
+from halyard import Sample, reward
+
+
+@reward
+def length(sample: Sample) -> float:
+    return len(sample.response) / 32
+"""
+
+
+def recipe(path: Path, **fields: Any) -> RlStage:
+    defaults = {
+        "name": "rl",
+        "type": "rl",
+        "data": {"sources": [{"type": "synthetic", "families": ["sum", "stem"], "rows": 40}]},
+        "steps": 3,
+        "prompts_per_step": 4,
+        "group_size": 4,
+        "direct_share": 0.25,
+        "sampling": {"max_tokens": 16},
+        "algorithm": {"preset": "grpo", "overlong": "keep"},
+        "rewards": {"terms": [{"type": "python", "path": str(path / "length.py"), "name": "length"}]},
+        "optimizer": {"learning_rate": 1e-3},
+        "checkpoint": {"every": 1},
+    }
+    return RlStage.model_validate(defaults | fields)
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("policy")
+    build("nano", path / "nano", seed=0)
+    (path / "length.py").write_text(LENGTH)
+    return path
+
+
+@asynccontextmanager
+async def session(
+    cluster: Cluster, stage: RlStage, policy: Path, folder: Path, **parts: Any
+) -> AsyncIterator[RlSession]:
+    start, seed = policy / "nano", 7
+    renderer = load_processor(start)
+    dataset = load(
+        DataConfig.model_validate(stage.data.model_dump()),
+        renderer=renderer,
+        root=policy,
+        stage_rows=lambda name: policy,
+    )
+    learner = await cluster.learner(start, stage.optimizer, steps=stage.steps, seed=seed)
+    scorer = await Scorer.start(stage.rewards, root=policy)
+    try:
+        yield RlSession(
+            engine=await cluster.engine("policy", start),
+            learner=learner,
+            renderer=renderer,
+            scorer=scorer,
+            prompts=Mixture(dataset, seed=seed),
+            folder=StageFolder(folder),
+            restart_engine=lambda: cluster.restart_engine("policy"),
+            window=CONFIG.engine.max_model_len,
+            precision=CONFIG.learner.dtype,
+            deadlines=CONFIG.deadlines,
+            progress=parts.get("progress", lambda step, total, figures: None),
+            event=lambda kind, **fields: print(kind, fields),
+            stop=parts.get("stop", asyncio.Event()),
+            seed=seed,
+        )
+    finally:
+        await scorer.close()
+
+
+async def test_on_policy_overlapping_and_resumed(policy: Path, tmp_path: Path) -> None:
+    """One cluster for all three, since it is what takes the time."""
+    cluster = await Cluster.start(CONFIG, logs=tmp_path / "logs")
+    try:
+        stage = recipe(policy)
+        async with session(cluster, stage, policy, tmp_path / "whole") as whole:
+            await train(stage, whole)
+            weights = await whole.learner.checksums()
+        lines = whole.folder.metrics()
+        assert [line["step"] for line in lines] == [1, 2, 3]
+        assert all(line["drift"] < 1e-3 for line in lines)
+        assert all(line["staleness_max"] == 0 for line in lines)
+        print(lines[-1])
+
+        stop = asyncio.Event()
+        stopped = {"progress": lambda step, total, figures: stop.set(), "stop": stop}
+        async with session(cluster, stage, policy, tmp_path / "halves", **stopped) as first:
+            with pytest.raises(Interrupted):
+                await train(stage, first)
+        async with session(cluster, stage, policy, tmp_path / "halves") as second:
+            await train(stage, second)
+            assert await second.learner.checksums() == weights
+        resumed = [without_times(line) for line in second.folder.metrics()]
+        assert [line["loss"] for line in resumed] == [line["loss"] for line in lines]
+
+        stage = recipe(policy, max_staleness=1, algorithm={"preset": "dapo", "overlong": "keep"})
+        async with session(cluster, stage, policy, tmp_path / "overlapping") as overlapping:
+            await train(stage, overlapping)
+        assert [line["staleness_max"] for line in overlapping.folder.metrics()] == [0, 1, 1]
+    finally:
+        await cluster.close()
