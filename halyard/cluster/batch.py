@@ -1,0 +1,178 @@
+"""Cutting a step's sequences into micro-batches, and packing each into tensors without padding.
+
+    sequences ──divide──▶ rank 0: [pack, pack, …]    every rank has the same number of packs, so that the
+                          rank 1: [pack, pack, …]    ranks' collective operations always meet
+
+A pack is one row `[1, tokens]` in which sequences follow each other; position ids restart at 0 with each,
+which is what the packed attention tells them apart by.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+from halyard.cluster.types import TrainSequence
+from halyard.errors import LearnerError
+
+Division = list[list[list[int]]]
+"""Indices of sequences by rank and pack."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """One micro-batch.
+
+    `input_ids`, `position_ids`: [1, tokens]. `pixel_values`: [images, 3, height, width] or None.
+    The rest is [learnt tokens], flat: `sources` are the positions in the row whose hidden state predicts the
+    token, `targets` the token ids, `segments` the number of the sequence within the pack.
+    """
+
+    input_ids: torch.Tensor
+    position_ids: torch.Tensor
+    pixel_values: torch.Tensor | None
+    sources: torch.Tensor
+    targets: torch.Tensor
+    segments: torch.Tensor
+    weights: torch.Tensor
+    advantages: torch.Tensor | None = None
+    rollout_logprobs: torch.Tensor | None = None
+    old_logprobs: torch.Tensor | None = None
+    reference_logprobs: torch.Tensor | None = None
+
+    def to(self, device: torch.device) -> Pack:
+        """The same pack on a device; itself where it is there already."""
+        moved = {name: None if tensor is None else tensor.to(device) for name, tensor in self._tensors().items()}
+        return Pack(**moved)  # pyright: ignore[reportArgumentType]
+
+    def _tensors(self) -> dict[str, torch.Tensor | None]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+def divide(lengths: Sequence[int], *, ranks: int, tokens_per_pack: int) -> Division:
+    """Indices of the sequences by rank and pack, balanced by token count.
+
+    All ranks get the same number of packs (some may be empty, when there are fewer sequences than packs),
+    and no pack holds more than `tokens_per_pack` tokens, except for one with a single longer sequence.
+    Longest first into the emptiest pack; the same lengths always give the same division.
+    """
+    packs = ranks * max(1, math.ceil(sum(lengths) / (tokens_per_pack * ranks)))
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    while True:
+        bins = _fill(order, lengths, packs)
+        if all(len(one) <= 1 or sum(lengths[index] for index in one) <= tokens_per_pack for one in bins):
+            return _deal(bins, lengths, ranks)
+        packs += ranks
+
+
+def collate(sequences: Sequence[TrainSequence]) -> Pack:
+    """The sequences as one micro-batch; no sequences at all give a pack of one token that learns nothing.
+
+    Raises:
+        LearnerError: some of the sequences have old or reference log-probs, advantages or rollout
+            log-probs and others have not.
+    """
+    if not sequences:
+        return _empty()
+    masks = [np.asarray(sequence.loss_mask, dtype=bool) for sequence in sequences]
+    lengths = [len(sequence.token_ids) for sequence in sequences]
+    learnt = np.flatnonzero(np.concatenate(masks))
+    ids = np.concatenate([sequence.token_ids for sequence in sequences]).astype(np.int64, copy=False)
+    images = [sequence.pixel_values for sequence in sequences if sequence.pixel_values is not None]
+    segments = np.repeat(np.arange(len(sequences)), [int(mask.sum()) for mask in masks])
+    return Pack(
+        input_ids=torch.from_numpy(ids)[None],
+        position_ids=torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))[None],
+        pixel_values=torch.from_numpy(np.concatenate(images)) if images else None,
+        sources=torch.from_numpy(learnt - 1),
+        targets=torch.from_numpy(ids[learnt]),
+        segments=torch.from_numpy(_without_gaps(segments)),
+        weights=_flat(sequences, masks, "weights"),
+        advantages=_optional(sequences, masks, "advantages"),
+        rollout_logprobs=_optional(sequences, masks, "rollout_logprobs"),
+        old_logprobs=_optional(sequences, masks, "old_logprobs"),
+        reference_logprobs=_optional(sequences, masks, "reference_logprobs"),
+    )
+
+
+def check(sequences: Sequence[TrainSequence]) -> None:
+    """Refuse sequences that cannot be learnt from as they are.
+
+    Raises:
+        LearnerError: there are none, or a sequence is empty, its lists are not as long as its token ids,
+            or it would learn its first token, which nothing comes before.
+    """
+    if not sequences:
+        raise LearnerError("the learner was given no sequences: there is nothing to take a step on")
+    for index, sequence in enumerate(sequences):
+        tokens = len(sequence.token_ids)
+        for name in ("loss_mask", "weights", *_OPTIONAL):
+            values = getattr(sequence, name)
+            if values is not None and len(values) != tokens:
+                raise LearnerError(f"sequence {index} has {tokens} token ids but {len(values)} {name}")
+        if not tokens or sequence.loss_mask[0]:
+            raise LearnerError(
+                f"sequence {index} ({tokens} tokens) is empty or learns its first token, which nothing comes before"
+            )
+
+
+_OPTIONAL = ("advantages", "rollout_logprobs", "old_logprobs", "reference_logprobs")
+
+
+def _fill(order: Sequence[int], lengths: Sequence[int], packs: int) -> list[list[int]]:
+    bins: list[list[int]] = [[] for _ in range(packs)]
+    emptiest = [(0, number) for number in range(packs)]
+    for index in order:
+        tokens, number = heapq.heappop(emptiest)
+        bins[number].append(index)
+        heapq.heappush(emptiest, (tokens + lengths[index], number))
+    return bins
+
+
+def _deal(bins: list[list[int]], lengths: Sequence[int], ranks: int) -> Division:
+    """Packs to ranks: neighbours in size go side by side, and the first to choose changes each time."""
+    bins = sorted(bins, key=lambda one: -sum(lengths[index] for index in one))
+    division: Division = [[] for _ in range(ranks)]
+    for number, start in enumerate(range(0, len(bins), ranks)):
+        row = bins[start : start + ranks]
+        for rank, one in enumerate(row if number % 2 == 0 else reversed(row)):
+            division[rank].append(sorted(one))
+    return division
+
+
+def _flat(sequences: Sequence[TrainSequence], masks: Sequence[np.ndarray], name: str) -> torch.Tensor:
+    values = [np.asarray(getattr(one, name))[mask] for one, mask in zip(sequences, masks, strict=True)]
+    return torch.from_numpy(np.concatenate(values).astype(np.float32, copy=False))
+
+
+def _optional(sequences: Sequence[TrainSequence], masks: Sequence[np.ndarray], name: str) -> torch.Tensor | None:
+    given = sum(getattr(sequence, name) is not None for sequence in sequences)
+    if given == 0:
+        return None
+    if given < len(sequences):
+        raise LearnerError(f"{given} of {len(sequences)} sequences of a pack have {name}: give it to all or to none")
+    return _flat(sequences, masks, name)
+
+
+def _without_gaps(segments: np.ndarray) -> np.ndarray:
+    """Segment numbers counted again, leaving out sequences of which nothing is learnt."""
+    return np.unique(segments, return_inverse=True)[1].astype(np.int64)
+
+
+def _empty() -> Pack:
+    none = torch.zeros(0, dtype=torch.int64)
+    zero = torch.zeros(1, 1, dtype=torch.int64)
+    return Pack(
+        input_ids=zero,
+        position_ids=zero,
+        pixel_values=None,
+        sources=none,
+        targets=none,
+        segments=none,
+        weights=torch.zeros(0),
+    )
