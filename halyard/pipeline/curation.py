@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs.rewards import AnswerTerm, RewardsConfig
+from configs.rewards import RewardsConfig
 from configs.stages import FilterStage, HardCasesStage, HarvestStage, RlStage
 from halyard.cluster.types import GenerationRequest
 from halyard.data import curate
@@ -15,14 +15,15 @@ from halyard.data.chat import to_chat
 from halyard.data.prompts import to_prompt
 from halyard.data.rows import write_jsonl
 from halyard.errors import DataError
+from halyard.evals.evaluate import Answer
+from halyard.pipeline.lasting import LastingEngine
 from halyard.runs.atomic import clear_errors, sync_file, sync_folder, write_json
 from rewards.scorer import Scorer
-from rewards.structure import split
+from rewards.structure import format_fault, split
 from rl.prompts import draw
-from rl.rollouts import to_rollout, to_sample
 
 if TYPE_CHECKING:
-    from halyard.cluster.engine import Engine
+    from halyard.cluster.types import Completion
     from halyard.data.curate import Candidate, Curation
     from halyard.data.types import Row
     from halyard.pipeline.walk import Walk
@@ -92,13 +93,14 @@ def _candidates(records: Iterator[RolloutRecord], asked: dict[str, Row]) -> Iter
     for record in records:
         if not record.thinking or record.reward is None:
             continue
-        response = split(record.text, True)
+        response = split(record.text, thinking=True)
+        prompt = to_prompt(asked[record.prompt_id], thinking=True)
         yield curate.Candidate(
-            prompt=to_prompt(asked[record.prompt_id], thinking=True),
-            reasoning=response.reasoning,
+            prompt=prompt,
+            reasoning=response.reasoning or "",
             text=response.answer,
             right=record.components.get("answer", record.reward) == 1,
-            well_formed=response.well_formed and record.finish_reason == "stop",
+            well_formed=not format_fault(response, prompt.task) and record.finish_reason == "stop",
         )
 
 
@@ -106,20 +108,22 @@ async def _ask(
     rows: Sequence[Row], stage: FilterStage | HardCasesStage, walk: Walk, *, thinking: bool
 ) -> dict[str, list[bool]]:
     """Whether each judged sample of each row is right, by the row's id; pass@k with the newest policy."""
-    engine, renderer = await walk.cluster.engine("policy", walk.models["policy"]), walk.renderer()
-    config = RewardsConfig(terms=(AnswerTerm(weight=1.0),))
-    scorer = await Scorer.start(config, judge=None, root=walk.loaded.root)
+    event = walk.event(stage.name)
+    engine = await LastingEngine.start(walk.cluster, walk.models["policy"], event)
+    scorer = await Scorer.start(RewardsConfig(), root=walk.loaded.root)
+    questions = Questions(stage, walk.renderer(), thinking=thinking, seed=walk.seed(stage.name))
+    window = walk.recipe.cluster.engine.max_model_len
     passes: dict[str, list[bool]] = {}
     room = asyncio.Semaphore(_PROMPTS_AT_ONCE)
 
     async def ask(row: Row) -> None:
         async with room:
-            request = _request(row, stage, renderer, thinking=thinking, seed=walk.seed(stage.name))
-            window = walk.recipe.cluster.engine.max_model_len
+            request = questions.request(row)
             if len(request.token_ids) + request.max_tokens > window:
-                walk.event(stage.name)("bad_row", reason=f"{row.id}: prompt and response exceed {window} tokens")
+                event("bad_row", reason=f"{row.id}: prompt and response exceed the engine's window of {window} tokens")
                 return
-            passes[row.id] = await _judged(row, request, engine, renderer, scorer, thinking=thinking)
+            verdicts = await scorer.grade(questions.answers(row, await engine.generate(request)))
+        passes[row.id] = [verdict.reward == 1 for verdict in verdicts if verdict.reward is not None]
         walk.screen.progress(len(passes), len(rows), {"solved": _solved(passes)})
 
     try:
@@ -133,31 +137,40 @@ async def _ask(
     return passes
 
 
-def _request(
-    row: Row, stage: FilterStage | HardCasesStage, renderer: Renderer, *, thinking: bool, seed: int
-) -> GenerationRequest:
-    prompt = to_prompt(row, thinking=thinking)
-    rendered = renderer.prompt(to_chat(prompt.messages), thinking=thinking)
-    return GenerationRequest(
-        id=row.id,
-        token_ids=tuple(rendered.token_ids.tolist()),
-        images=tuple(rendered.images),
-        seeds=tuple(draw(seed, row.id, index) for index in range(stage.samples)),
-        max_tokens=stage.sampling.max_tokens,
-        temperature=stage.sampling.temperature,
-        top_p=stage.sampling.top_p,
-    )
+class Questions:
+    """Rows as requests, and what came back as answers to be graded."""
 
+    def __init__(self, stage: FilterStage | HardCasesStage, renderer: Renderer, *, thinking: bool, seed: int) -> None:
+        self._stage = stage
+        self._renderer = renderer
+        self._thinking = thinking
+        self._seed = seed
 
-async def _judged(
-    row: Row, request: GenerationRequest, engine: Engine, renderer: Renderer, scorer: Scorer, *, thinking: bool
-) -> list[bool]:
-    """Whether each sample is right; those that could not be judged are left out."""
-    prompt = to_prompt(row, thinking=thinking)
-    completions = await engine.generate(request)
-    rollouts = [to_rollout(prompt, index, one, renderer) for index, one in enumerate(completions)]
-    verdicts = await scorer.score([to_sample(prompt, rollout) for rollout in rollouts])
-    return [verdict.reward == 1 for verdict in verdicts if verdict.reward is not None]
+    def request(self, row: Row) -> GenerationRequest:
+        """What the engine is asked: the row's question, as many times as the stage has samples."""
+        prompt = to_prompt(row, thinking=self._thinking)
+        rendered = self._renderer.prompt(to_chat(prompt.messages), thinking=self._thinking)
+        return GenerationRequest(
+            id=row.id,
+            token_ids=tuple(rendered.token_ids.tolist()),
+            images=tuple(rendered.images),
+            seeds=tuple(draw(self._seed, row.id, index) for index in range(self._stage.samples)),
+            max_tokens=self._stage.sampling.max_tokens,
+            temperature=self._stage.sampling.temperature,
+            top_p=self._stage.sampling.top_p,
+        )
+
+    def answers(self, row: Row, completions: Sequence[Completion]) -> list[Answer]:
+        """The completions as text, with what they are compared to."""
+        return [
+            Answer(
+                text=self._renderer.decode(one.token_ids),
+                reference=row.answer,
+                task=row.task,
+                thinking=self._thinking,
+            )
+            for one in completions
+        ]
 
 
 def _solved(passes: dict[str, list[bool]]) -> float:

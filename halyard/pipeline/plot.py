@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from halyard.evals import Evaluation
+from halyard.evals.evaluation import Cell, Evaluation
 from halyard.runs.atomic import clear_errors, sync_file
 
 
@@ -22,16 +22,15 @@ def plot(path: Path, evaluations: Mapping[str, Evaluation]) -> None:
 
     figure, axes = pyplot.subplots(figsize=(1.6 * len(evaluations) + 3, 4), layout="constrained")
     stages = list(evaluations)
-    for title in dict.fromkeys(score.title for one in evaluations.values() for score in one.scores):
+    for title in dict.fromkeys(title for one in evaluations.values() for title in overall(one)):
         points = [
-            (index, score.accuracy, score.low, score.high)
+            (index, cell.pass_at_1, cell.low, cell.high)
             for index, one in enumerate(evaluations.values())
-            for score in one.scores
-            if score.title == title
+            if (cell := overall(one).get(title)) is not None
         ]
         where, middle, low, high = zip(*points, strict=True)
-        below = [value - least for value, least in zip(middle, low, strict=True)]
-        above = [most - value for value, most in zip(middle, high, strict=True)]
+        below = [max(0, value - least) for value, least in zip(middle, low, strict=True)]
+        above = [max(0, most - value) for value, most in zip(middle, high, strict=True)]
         axes.errorbar(where, middle, yerr=[below, above], marker="o", capsize=3, label=title)
     axes.set_xticks(range(len(stages)), stages)
     axes.set_ylim(0, 1)
@@ -46,3 +45,8 @@ def plot(path: Path, evaluations: Mapping[str, Evaluation]) -> None:
         pyplot.close(figure)
         sync_file(temporary)
         temporary.replace(path)
+
+
+def overall(evaluation: Evaluation) -> dict[str, Cell]:
+    """The cells of whole benchmarks, by benchmark and mode."""
+    return {f"{cell.benchmark}, {cell.mode}": cell for cell in evaluation.cells if cell.family is None}

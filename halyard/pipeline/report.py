@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from configs.recipe import Recipe
-from halyard.evals import Evaluation
-from halyard.pipeline.plot import plot
+from halyard.evals.evaluation import Cell, Evaluation
+from halyard.pipeline.plot import overall, plot
 from halyard.pipeline.screen import duration, number
 from halyard.runs.atomic import write_json
 
@@ -43,7 +43,7 @@ class StageResult:
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain values."""
-        plain = {**asdict(self), "evaluation": None}
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
         return plain | {"evaluation": self.evaluation.to_json() if self.evaluation is not None else None}
 
     @classmethod
@@ -59,8 +59,8 @@ class StageResult:
 
     def _figures(self) -> list[str]:
         shown = [f"{name} {number(self.figures[name])}" for name in _FIGURES[self.type] if name in self.figures]
-        scores = self.evaluation.scores if self.evaluation is not None else ()
-        return shown + [f"{score.title} {score.accuracy:.1%}" for score in scores]
+        cells = overall(self.evaluation) if self.evaluation is not None else {}
+        return shown + [f"{title} {cell.pass_at_1:.1%}" for title, cell in cells.items()]
 
 
 class Report:
@@ -84,7 +84,9 @@ class Report:
         """Print the final table, and where things are."""
         measured = self._measured()
         if measured:
-            screen.table(table(measured))
+            screen.table(table(measured, {one.name: one.seconds for one in self._results}))
+            last = list(measured)[-1]
+            screen.table(measured[last].table(f"by family, after {last}"))
         screen.header(
             f"done in {duration(seconds)}",
             {
@@ -96,3 +98,24 @@ class Report:
 
     def _measured(self) -> dict[str, Evaluation]:
         return {one.name: one.evaluation for one in self._results if one.evaluation is not None}
+
+
+def table(evaluations: Mapping[str, Evaluation], seconds: Mapping[str, float]) -> Table:
+    """Stages by benchmarks and modes: pass@1, its 95 % interval, and how the answers looked."""
+    titles = list(dict.fromkeys(title for one in evaluations.values() for title in overall(one)))
+    shown = Table(title="pass@1 on held-out problems, with its 95 % interval", title_justify="left")
+    shown.add_column("after", no_wrap=True)
+    for title in titles:
+        shown.add_column(title, justify="right", no_wrap=True)
+    shown.add_column("training", justify="right", no_wrap=True)
+    for stage, evaluation in evaluations.items():
+        cells = overall(evaluation)
+        shown.add_row(stage, *(_shown(cells.get(title)) for title in titles), duration(seconds[stage]))
+    return shown
+
+
+def _shown(cell: Cell | None) -> str:
+    if cell is None:
+        return ""
+    interval = f"{cell.low * 100:.1f} – {cell.high * 100:.1f}"
+    return f"[bold]{cell.pass_at_1:.1%}[/]\n{interval}\n[dim]format {cell.format_rate:.0%}, {cell.tokens:.0f} tokens[/]"

@@ -101,24 +101,28 @@ async def _stage(index: int, stage: Stage, walk: Walk) -> StageResult:
         walk.screen.done(title, f"{result}  (done before)")
         return result
     walk.run.event("stage_started", stage=stage.name)
-    with walk.screen.stage(title):
-        result = await _work(stage, folder, walk)
+    result = await _work(stage, title, folder, walk)
     folder.finish(result.to_json())
     walk.run.event("stage_finished", stage=stage.name, seconds=result.seconds)
     walk.screen.done(title, str(result))
     return result
 
 
-async def _work(stage: Stage, folder: StageFolder, walk: Walk) -> StageResult:
+async def _work(stage: Stage, title: str, folder: StageFolder, walk: Walk) -> StageResult:
     """Do what a stage does, and measure what it left if it trained the policy."""
     began, before = time.monotonic(), _seconds(folder.metrics())
     if not isinstance(stage, SftStage | RlStage):
-        rows = await make_rows(stage, folder, walk)
+        with walk.screen.stage(title):
+            rows = await make_rows(stage, folder, walk)
         return StageResult(name=stage.name, type=stage.type, seconds=time.monotonic() - began, rows=rows)
-    snapshot = await train(stage, folder, walk)
+    with walk.screen.stage(title):
+        snapshot = await train(stage, folder, walk)
     seconds = before + time.monotonic() - began
     role = stage.role if isinstance(stage, SftStage) else "policy"
-    evaluation = await measure(walk) if role == "policy" else None
+    evaluation = None
+    if role == "policy":
+        with walk.screen.stage(f"{title}, evaluation"):
+            evaluation = await measure(stage.name, walk)
     return StageResult(
         name=stage.name,
         type=stage.type,

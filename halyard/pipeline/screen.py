@@ -21,13 +21,16 @@ _NAMES = {
 }
 _SIGNS = {"ok": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[yellow]-[/]"}
 _SECONDS_BETWEEN_LINES = 15.0
+_LOG_WIDTH = 140
 
 
 class Screen:
     """A terminal with a live bar, or a log with a line now and then."""
 
     def __init__(self, file: TextIO | None = None) -> None:
-        self.console = Console(file=file, highlight=False, soft_wrap=file is not None and not file.isatty())
+        self.console = Console(file=file, highlight=False)
+        if not self.console.is_terminal:
+            self.console = Console(file=file, highlight=False, width=_LOG_WIDTH)
         self._bar: Progress | None = None
         self._told = 0.0
 

@@ -12,7 +12,6 @@ import rl.loop
 import sft.loop
 from configs.rewards import JudgeTerm
 from configs.stages import RlStage, SftStage
-from halyard.cluster.openai_endpoint import serve_openai
 from halyard.data.mixture import Mixture
 from halyard.pipeline.walk import starting_model
 from halyard.runs.atomic import new_folder
@@ -44,8 +43,10 @@ async def train(stage: SftStage | RlStage, folder: StageFolder, walk: Walk) -> P
         if isinstance(stage, SftStage) and stage.model is not None:
             start = starting_model(stage.model, walk.loaded, walk.run, stage.name)
         assert start is not None, f"a recipe whose {role} starts from nothing was let through"
-        trainer = _sft if isinstance(stage, SftStage) else _rl
-        learner = await trainer(stage, start, folder, walk)
+        if isinstance(stage, SftStage):
+            learner = await _sft(stage, start, folder, walk)
+        else:
+            learner = await _rl(stage, start, folder, walk)
         await _snapshot(learner, target, start, stage, folder, walk)
     verify(target)
     walk.models[role] = target
@@ -90,8 +91,8 @@ async def _rl(stage: RlStage, start: Path, folder: StageFolder, walk: Walk) -> L
             prompts=Mixture(dataset, seed=seed),
             folder=folder,
             restart_engine=partial(walk.cluster.restart_engine, "policy"),
-            engine_restarts=cluster.engine_restarts,
             window=cluster.engine.max_model_len,
+            precision=cluster.learner.dtype,
             deadlines=cluster.deadlines,
             progress=walk.screen.progress,
             event=walk.event(stage.name),
@@ -107,14 +108,18 @@ async def _rl(stage: RlStage, start: Path, folder: StageFolder, walk: Walk) -> L
 async def scorer(stage: RlStage, walk: Walk) -> AsyncIterator[Scorer]:
     """What judges a stage's answers. The pipeline's own judge is served by an engine of the cluster meanwhile."""
     async with AsyncExitStack() as stack:
-        term = next((term for term in stage.rewards.terms if isinstance(term, JudgeTerm)), None)
-        if term is not None and term.url is None:
+        judge = None
+        term = next((one for one in stage.rewards.terms if isinstance(one, JudgeTerm) and one.url is None), None)
+        if term is not None:
+            from halyard.cluster.openai_endpoint import serve_openai
+
             engine = await walk.cluster.engine("judge", walk.models["judge"])
             stack.push_async_callback(walk.cluster.release_engine, "judge")
             url = await stack.enter_async_context(serve_openai(engine, walk.renderer("judge"), model_name=term.model))
-            term = term.model_copy(update={"url": url})
-        judge = HttpJudge(term) if term is not None else None
-        judging = await Scorer.start(stage.rewards, judge=judge, root=walk.loaded.root)
+            judge = HttpJudge(term.model_copy(update={"url": url}))
+            stack.push_async_callback(judge.close)
+        window = stage.prompts_per_step * stage.group_size
+        judging = await Scorer.start(stage.rewards, judge=judge, root=walk.loaded.root, window=window)
         stack.push_async_callback(judging.close)
         yield judging
 

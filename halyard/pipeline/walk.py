@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ class Walk:
     screen: Screen
     interrupts: Interrupts
     models: dict[str, Path]
-    benchmarks: dict[str, Sequence[Row]] = field(default_factory=dict)
+    benchmarks: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
     @property
     def recipe(self) -> Recipe:

@@ -1,0 +1,50 @@
+"""Measuring the newest policy on the recipe's benchmarks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from configs.rewards import RewardsConfig
+from halyard.evals.evaluate import evaluate
+from halyard.pipeline.lasting import LastingEngine
+from rewards.scorer import Scorer
+
+if TYPE_CHECKING:
+    from halyard.data.types import Row
+    from halyard.evals.evaluation import Evaluation
+    from halyard.pipeline.walk import Walk
+
+
+def held_out(walk: Walk) -> dict[str, list[Row]]:
+    """The rows of every benchmark, by its name.
+
+    Raises:
+        DataError: a benchmark's data is wrong.
+    """
+    return {one.name: walk.rows(one.data, "answer").rows for one in walk.recipe.evaluate.benchmarks}
+
+
+async def measure(stage: str, walk: Walk) -> Evaluation | None:
+    """What the newest policy, just left by `stage`, can do; None when the recipe has no benchmarks.
+
+    The draws are the same after every stage, so that differences are the policy's.
+    """
+    config = walk.recipe.evaluate
+    if not config.benchmarks:
+        return None
+    engine = await LastingEngine.start(walk.cluster, walk.models["policy"], walk.event(stage))
+    scorer = await Scorer.start(RewardsConfig(), root=walk.loaded.root)
+    try:
+        return await evaluate(
+            engine,
+            walk.renderer(),
+            config,
+            data=walk.benchmarks,
+            seed=walk.seed("evaluate"),
+            grade=scorer.grade,
+            progress=lambda done, total: walk.screen.progress(done, total, {}),
+        )
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    finally:
+        await scorer.close()
