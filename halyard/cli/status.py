@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from halyard.cli.shell import console
 from halyard.errors import ConfigError
@@ -69,16 +70,27 @@ def _alive(pid: int) -> bool:
     return psutil.pid_exists(pid)
 
 
+ENDED = {
+    "finished": "[green]done[/]",
+    "failed": "[red]failed[/]",
+    "interrupted": "[yellow]stopped[/]",
+}
+
+
 def _state(folder: Path) -> str:
-    """What the run is doing, in a word or two, from its last event and whether its process lives."""
+    """What the run is doing, from its last event and whether its process lives."""
     events = _lines(folder / "events.jsonl")
     waits = _json(folder / "waits.json")
-    last = events[-1]["event"] if events else "created"
-    if waits and not _alive(waits["pid"]):
-        return f"[red]its process {waits['pid']} is gone[/] (after {last}); go on with --resume"
-    if waits and time.time() - waits["written"] > STALE:
-        return f"[yellow]silent for {time.time() - waits['written']:.0f} s[/] (after {last})"
-    return f"[green]running[/] ({last})" if waits else f"not running (after {last})"
+    last: dict[str, Any] = events[-1] if events else {"event": "created"}
+    after = f"after {last['event']}"
+    if last["event"] in ENDED:
+        return ENDED[last["event"]] + (f": {escape(last['message'])}" if "message" in last else "")
+    if waits is None:
+        return f"not running ({after}); go on with --resume"
+    if not _alive(waits["pid"]):
+        return f"[red]its process {waits['pid']} is gone[/] ({after}); go on with --resume"
+    silent = time.time() - waits["written"]
+    return f"[yellow]silent for {silent:.0f} s[/] ({after})" if silent > STALE else f"[green]running[/] ({after})"
 
 
 def _stages(folder: Path) -> Any:
@@ -106,5 +118,5 @@ def _waits(waits: dict[str, Any]) -> Any:
     table = Table("waiting for", "prompt", "for", "at most", box=None, header_style="bold")
     for wait in waits["waits"]:
         age = time.time() - wait["since"]
-        table.add_row(wait["name"], wait["prompt"] or "", f"{age:.0f} s", f"{wait['seconds']:.0f} s")
+        table.add_row(escape(wait["name"]), escape(wait["prompt"] or ""), f"{age:.0f} s", f"{wait['seconds']:.0f} s")
     return table

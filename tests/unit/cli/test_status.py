@@ -40,7 +40,7 @@ def waits(run: RunFolder, *, pid: int, written: float) -> None:
 def test_a_running_run(run: RunFolder, arguments: tuple[str, ...]) -> None:
     waits(run, pid=os.getpid(), written=time.time())
     out = status(run, *arguments).stdout
-    assert "running (stage-started)" in out
+    assert "running (after stage-started)" in out
     assert "rl       1/2    reward 0.25  loss 0.125" in out
     assert "engine-0 generate  sum-17  5 s  600 s" in out
 
@@ -56,6 +56,19 @@ def test_a_silent_run_and_one_at_rest(run: RunFolder) -> None:
     assert "not running (after stage-started)" in status(run).stdout
     waits(run, pid=os.getpid(), written=time.time() - 100)
     assert "silent for 100 s" in status(run).stdout
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "shown"),
+    [
+        ("finished", {}, "done"),
+        ("failed", {"message": "the engine [0] died"}, "failed: the engine [0] died"),
+        ("interrupted", {"message": "stopped after step 1"}, "stopped: stopped after step 1"),
+    ],
+)
+def test_a_run_that_ended(run: RunFolder, event: str, fields: dict[str, str], shown: str) -> None:
+    run.event(event, **fields)
+    assert f"mine  {shown}" in status(run).stdout
 
 
 def test_no_such_run(run: RunFolder) -> None:
