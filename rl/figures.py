@@ -26,7 +26,11 @@ SHOWN = ("reward", "accuracy", "loss", "response_tokens_mean", "tokens_per_secon
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Everything that a step left behind; `unused` are the prompts let go since the step before."""
+    """Everything that a step left behind.
+
+    `unused` are the prompts let go since the step before. `engine_drift` was measured apart where the
+    rollouts may be older than the weights; else it is the loss's own figure.
+    """
 
     number: int
     trained: Sequence[Scored]
@@ -34,6 +38,7 @@ class Step:
     updates: Sequence[Update]
     transfer: Transfer
     seconds: Mapping[str, float]
+    engine_drift: float | None = None
 
     def groups(self) -> list[Group]:
         """The groups that were sampled for the step, those without signal among them."""
@@ -77,6 +82,7 @@ class Step:
     def _learning(self) -> dict[str, Any]:
         """Means over the step's optimiser steps, and the sums of what they processed."""
         names = {name for update in self.updates for name in update.metrics}
+        means = {name: fmean(update.metrics[name] for update in self.updates) for name in sorted(names)}
         return {
             "loss": fmean(update.loss for update in self.updates),
             "grad_norm": fmean(update.grad_norm for update in self.updates),
@@ -85,7 +91,8 @@ class Step:
             "tokens_learnt": sum(update.loss_tokens for update in self.updates),
             "sequences": sum(update.sequences for update in self.updates),
             "packs": sum(update.packs for update in self.updates),
-            **{name: fmean(update.metrics[name] for update in self.updates) for name in sorted(names)},
+            **means,
+            "engine_drift": means["drift"] if self.engine_drift is None else self.engine_drift,
         }
 
     def records(self, algorithm: Algorithm) -> list[RolloutRecord]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from halyard.errors import EngineError
+from rl.sequences import sequence
 
 if TYPE_CHECKING:
     from halyard.cluster.types import Completion, GenerationRequest, Transfer
     from rl.session import RlSession
+    from rl.types import Scored
 
 
 class LiveEngine:
@@ -48,6 +52,23 @@ class LiveEngine:
             return await self._session.learner.publish(self._session.engine, version)
         except EngineError as error:
             return await self._revive(error)
+
+    async def drift(self, scored: Scored) -> float:
+        """How far engine and learner are apart under the weights just published; the caller holds `learner_lock`.
+
+        Mean |difference| in nats of their log-probs of one answer. Of answers that were sampled under
+        older weights, the loss's own `drift` cannot tell the age of the weights from a fault.
+        """
+        rollout = scored.group.rollouts[0]
+        tokens, images = rollout.prompt_token_ids + rollout.response_token_ids, scored.rendered.images
+        try:
+            by_engine = await self._session.engine.score(tokens, images)
+        except EngineError as error:
+            await self._revive(error)
+            by_engine = await self._session.engine.score(tokens, images)
+        one = sequence(rollout, advantage=0.0, share=0.0, pixels=scored.rendered.pixel_values)
+        (by_learner,) = await self._session.learner.logprobs([one])
+        return float(np.abs(by_learner - np.asarray(by_engine))[one.loss_mask].mean())
 
     async def _revive(self, error: EngineError) -> Transfer:
         self._session.event("engine_restart", version=self.version, reason=str(error))

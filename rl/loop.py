@@ -12,6 +12,7 @@ step, and `presets` is the table of algorithms.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -58,9 +59,10 @@ async def train(stage: RlStage, session: RlSession) -> None:
                 updates = await learn(batches, algorithm, session.learner, stage.sampling.temperature)
                 with clock.phase("transfer"):
                     transfer = await engine.publish(number)
+                apart = await engine.drift(groups[0]) if stage.max_staleness else None
             unused = books.close(number, groups)
             feed.release()
-            step = Step(number, trained=groups, unused=unused, updates=updates, transfer=transfer, seconds=clock.lap())
+            step = Step(number, groups, unused, updates, transfer, clock.lap(), engine_drift=apart)
             write_down(step, stage, algorithm, session)
             stop = session.stop.is_set()
             if stop or number % stage.checkpoint.every == 0 or number == stage.steps:
@@ -69,6 +71,7 @@ async def train(stage: RlStage, session: RlSession) -> None:
                         await save(session, books)
             if stop and number < stage.steps:
                 raise Interrupted(f"stopped after step {number} of {stage.steps} of {stage.name}; go on with --resume")
+    session.event("coverage", **asdict(books.ledger.coverage()))
 
 
 def write_down(step: Step, stage: RlStage, algorithm: Algorithm, session: RlSession) -> None:
@@ -76,6 +79,6 @@ def write_down(step: Step, stage: RlStage, algorithm: Algorithm, session: RlSess
     line = step.line()
     session.folder.write_rollouts(step.number, step.records(algorithm))
     session.folder.record(line)
-    if line["drift"] > stage.drift_warning:
-        session.event("drift", step=step.number, mean=line["drift"], kl=line["drift_k3"], warning=stage.drift_warning)
+    if line["engine_drift"] > stage.drift_warning:
+        session.event("drift", step=step.number, mean=line["engine_drift"], warning=stage.drift_warning)
     session.progress(step.number, stage.steps, shown(line))

@@ -57,6 +57,13 @@ def answered(prompt: Prompt, answer: str, renderer: Renderer) -> tuple[Rollout, 
     return rollout, whole
 
 
+def paid_by_rule(prompt: Prompt, rewards: RewardsConfig) -> list[Term]:
+    """The terms that judge the prompt's answers by a rule, whose most is 1; open questions have no right answer."""
+    terms = [term for term in rewards.terms if not term.tasks or prompt.task in term.tasks]
+    kinds = FormatTerm if prompt.task == "open" else (AnswerTerm, FormatTerm)
+    return [term for term in terms if isinstance(term, kinds)]
+
+
 async def faults(prompt: Prompt, answer: str, session: RlSession, rewards: RewardsConfig) -> list[str]:
     """What keeps the perfect answer from being learnt and paid in full, and a wrong one from being paid less."""
     try:
@@ -66,22 +73,13 @@ async def faults(prompt: Prompt, answer: str, session: RlSession, rewards: Rewar
         return [str(error)]
     found = [*_prompt_faults(prompt, right, session.renderer), *_mask_faults(right, whole)]
     for_right, for_wrong = await judge(prompt, [right, wrong], session=session)
-    for term in rewards.terms:
-        if not _by_rule(term, prompt):
-            continue
+    for term in paid_by_rule(prompt, rewards):
         paid = for_right.components.get(term.type)
         if paid != 1:
             found.append(f"the {term.type} reward of the perfect answer {right.text!r} is {paid}, not 1")
         if term.type == "answer" and for_wrong.components.get("answer", 0) > 0:
             found.append(f"the answer reward of the wrong answer {wrong.text!r} is not 0")
     return found
-
-
-def _by_rule(term: Term, prompt: Prompt) -> bool:
-    """Whether a term judges the prompt's answers by a rule, whose most is 1; open questions have no answer."""
-    if term.tasks and prompt.task not in term.tasks:
-        return False
-    return isinstance(term, FormatTerm) or (isinstance(term, AnswerTerm) and prompt.task != "open")
 
 
 def _prompt_faults(prompt: Prompt, rollout: Rollout, renderer: Renderer) -> list[str]:

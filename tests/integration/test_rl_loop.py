@@ -133,5 +133,6 @@ async def test_on_policy_overlapping_and_resumed(policy: Path, tmp_path: Path) -
         async with session(cluster, stage, policy, tmp_path / "overlapping") as overlapping:
             await train(stage, overlapping)
         assert [line["staleness_max"] for line in overlapping.folder.metrics()] == [0, 1, 1]
+        assert all(line["engine_drift"] < 1e-3 for line in overlapping.folder.metrics())
     finally:
         await cluster.close()

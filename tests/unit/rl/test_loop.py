@@ -12,14 +12,13 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.rl_fakes import FakeEngine, FakeLearner, FakeScorer, PowerCut, World
+from support.rl_fakes import FakeEngine, FakeScorer, PowerCut, World
 from support.rl_stage import rows, session, stage, without_times
 
 from halyard.data.mixture import Mixture
 from halyard.data.sources import Dataset
 from halyard.data.types import Message, Row, Verdict
 from halyard.errors import EngineError, Interrupted, PreflightError, RewardError
-from halyard.runs.ledger import Ledger
 from halyard.runs.stage import StageFolder
 from rl.loop import train
 from rl.session import RlSession
@@ -266,12 +265,22 @@ async def test_mini_batches_share_the_policy_that_the_step_began_with(tmp_path: 
     assert live.folder.metrics()[0]["ratio_deviation"] > 1e-6
 
 
-async def test_drift_above_the_threshold_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("max_staleness", [0, 1])
+async def test_an_engine_that_keeps_old_weights_is_told(tmp_path: Path, max_staleness: int) -> None:
     events: list[dict] = []
     live = session(tmp_path, World(), events=events)
-    await train(stage(max_staleness=1, drift_warning=1e-4), live)
+    live.engine.deaf_from = 3  # type: ignore[attr-defined]
+    await train(stage(max_staleness=max_staleness, drift_warning=1e-4), live)
     told = [event for event in events if event["kind"] == "drift"]
-    assert told
+    assert [event["step"] for event in told] == ([4] if max_staleness == 0 else [3, 4])
     assert all(event["mean"] > 1e-4 for event in told)
-    assert Ledger.from_json({}).coverage().prompts_trained == 0
-    assert isinstance(live.learner, FakeLearner)
+    coverage = next(event for event in events if event["kind"] == "coverage")
+    assert coverage["states"]["trained"] == 12
+
+
+async def test_the_age_of_rollouts_is_no_drift_of_the_engine(tmp_path: Path) -> None:
+    live = session(tmp_path, World())
+    await train(stage(max_staleness=1), live)
+    last = live.folder.metrics()[-1]
+    assert last["drift"] > 1e-4
+    assert last["engine_drift"] < 1e-6
