@@ -63,8 +63,10 @@ def packed_attention(
     Without a packing every row of the batch is one sequence of its own: so the vision tower attends, an image a row.
 
     Raises:
-        ValueError: an attention mask came along, which nothing here would heed.
+        ValueError: an attention mask or cached keys came along, which nothing here would heed.
     """
+    if query.shape[2] != key.shape[2]:
+        raise ValueError("packed attention has no key-value cache: load the policy with attention='sdpa' to generate")
     if attention_mask is not None:
         raise ValueError("packed attention takes no attention mask: lay sequences end to end instead of padding them")
     rows = [(query, key, value)]
@@ -75,7 +77,7 @@ def packed_attention(
             *row,
             dropout_p=dropout,
             scale=scaling,
-            is_causal=module.is_causal,
+            is_causal=bool(module.is_causal),
             enable_gqa=query.shape[1] != key.shape[1],
         ).transpose(1, 2)
         for row in rows
@@ -83,11 +85,14 @@ def packed_attention(
     return (attended[0] if len(attended) == 1 else torch.cat(attended, dim=1)), None
 
 
-def _read_packing(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-    """Hand the packing down, as a pre-hook of a decoder; a batch of several rows is left as it is."""
+def _read_packing(decoder: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """Hand the packing down, as a pre-hook of a decoder. Without position ids a row is one sequence."""
     position_ids = kwargs.get("position_ids")
-    if position_ids is None or len(position_ids) != 1:
+    config: Any = decoder.config
+    if position_ids is None or config._attn_implementation != PACKED:
         return args, kwargs
+    if len(position_ids) != 1:
+        raise ValueError(f"a pack is one row of tokens, but there are {len(position_ids)}: lay them end to end")
     return args, {**kwargs, "packing": Packing.of(position_ids), "use_cache": False}
 
 

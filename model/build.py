@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from transformers import GenerationConfig, Qwen3Config
 
+from model.chat_format import SAIL_VL2
 from model.sail_vl2 import (
     SailVl2Config,
     SailVl2ForConditionalGeneration,
@@ -45,7 +46,7 @@ IMAGE_SIZE = 112
 
 def build(size: Size, path: Path, *, seed: int) -> None:
     """Write a model folder: a policy with random weights and a trained tokenizer, the same for a seed."""
-    tokenizer = train_tokenizer(seed)
+    tokenizer: Any = train_tokenizer(seed)
     config = _config(SHAPES[size], tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -55,13 +56,11 @@ def build(size: Size, path: Path, *, seed: int) -> None:
     )
     policy.save_pretrained(path)
     images = SailVl2ImageProcessor(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
-    processor = SailVl2Processor(
-        images, tokenizer, image_tokens=config.image_tokens, chat_template=tokenizer.chat_template
-    )
+    processor = SailVl2Processor(images, tokenizer, image_tokens=config.image_tokens, chat_template=SAIL_VL2.template)
     processor.save_pretrained(path)
 
 
-def _config(shape: Shape, tokenizer) -> SailVl2Config:
+def _config(shape: Shape, tokenizer: Any) -> SailVl2Config:
     spread = 0.02 * (1024 / shape.hidden) ** 0.5  # 0.02 is for widths near 1024
     vision = SailVl2VisionConfig(
         hidden_size=shape.vision_hidden,
@@ -80,7 +79,7 @@ def _config(shape: Shape, tokenizer) -> SailVl2Config:
         num_key_value_heads=shape.heads // 2,
         head_dim=32,
         max_position_embeddings=4096,
-        rope_theta=10_000.0,
+        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
         initializer_range=spread,
         tie_word_embeddings=True,
         bos_token_id=None,

@@ -10,7 +10,6 @@ import torch
 from transformers import (
     AutoTokenizer,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     Qwen3ForCausalLM,
     Qwen3MoeForCausalLM,
 )
@@ -63,15 +62,15 @@ def load_policy(path: Path, *, dtype: torch.dtype, attention: str = PACKED) -> P
     registry.register()
     kind = architecture(path)
     try:
-        model, report = ARCHITECTURES[kind].from_pretrained(
+        loaded: Any = ARCHITECTURES[kind].from_pretrained(
             path, dtype=dtype, attn_implementation=attention, output_loading_info=True
         )
-    except Exception as error:
+    except Exception as error:  # transformers, safetensors and torch each have their own
         raise SnapshotError(f"the weights in {path} cannot be read: {_one_line(error)}") from error
+    model, report = loaded
     _check_weights(path, report)
     if attention == PACKED:
-        decoder = model.language_model if kind == "sail_vl2" else model
-        pack_sequences(decoder.model)
+        pack_sequences(model.get_decoder())
     use_onednn(model)
     return model.train()
 
@@ -94,7 +93,7 @@ def load_processor(path: Path) -> Renderer:
         raise SnapshotError(f"the tokenizer in {path} cannot be read: {_one_line(error)}") from error
 
 
-def _checked(path: Path, tokenizer: PreTrainedTokenizerBase, visual: VisualInput | None) -> Renderer:
+def _checked(path: Path, tokenizer: Any, visual: VisualInput | None) -> Renderer:
     """A renderer in the first format that gives the ids of the tokenizer's own template."""
     if tokenizer.chat_template is None:
         raise SnapshotError(f"{path} has a tokenizer without a chat template; expected ChatML, as in Qwen3's folders")

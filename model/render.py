@@ -10,13 +10,13 @@ Content never turns into control tokens: a user who types `<|im_end|>` or `<IMG_
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from PIL.Image import Image
 from tokenizers import Tokenizer
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from halyard.errors import DataError
 from model.chat_format import DIRECT, END, START, THINK, THINK_END, THINKING, ChatFormat
@@ -26,9 +26,9 @@ from model.sail_vl2.processing import IMAGE_END, IMAGE_START, IMAGE_TOKEN
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One turn: its images come first, then its text. An assistant that thought has `reasoning` beside its answer.
+    r"""One turn: its images come first, then its text. An assistant that thought has `reasoning` beside its answer.
 
-    >>> ChatMessage("assistant", "\\\\boxed{5}", reasoning="2 + 3 = 5.").images
+    >>> ChatMessage("assistant", "\\boxed{5}", reasoning="2 + 3 = 5.").images
     ()
     """
 
@@ -105,9 +105,9 @@ class Renderer:
     """Writes conversations for one policy and reads what the policy wrote. `model.load.load_processor` makes one."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, chat_format: ChatFormat, visual: VisualInput | None = None
+        self, tokenizer: PreTrainedTokenizerFast, chat_format: ChatFormat, visual: VisualInput | None = None
     ) -> None:
-        self.tokenizer = tokenizer
+        self.tokenizer: Any = tokenizer  # its methods are typed for batches and single texts at once
         self.chat_format = chat_format
         self._visual = visual
         # A copy that reads control tokens in text as plain characters.
@@ -152,7 +152,8 @@ class Renderer:
         script = _Script(self._plain)
         self._write(script, chat, thinking=thinking)
         self._open_answer(script, thinking=thinking, last=True)
-        return self._rendered(script, chat)
+        rendered = self._rendered(script, chat)
+        return replace(rendered, loss_mask=np.zeros_like(rendered.loss_mask))
 
     def conversation(self, chat: Chat, *, thinking: bool) -> Rendered:
         """A chat that ends with the assistant's turn, with the mask of what is learnt.

@@ -107,7 +107,9 @@ def list_snapshots(run: Path) -> list[Manifest]:
 
 def _files(path: Path) -> list[Path]:
     """All files of a folder but the manifest, in order."""
-    return sorted(file for file in path.rglob("*") if file.is_file() and file.name not in (MANIFEST, f".{MANIFEST}.tmp"))
+    return sorted(
+        file for file in path.rglob("*") if file.is_file() and file.name not in (MANIFEST, f".{MANIFEST}.tmp")
+    )
 
 
 def _sha256(file: Path) -> str:

@@ -28,7 +28,7 @@ from vllm.multimodal.processing import (
 from vllm.sequence import IntermediateTensors
 
 from model.sail_vl2.configuration import SailVl2Config
-from model.sail_vl2.modeling import adapter, visual_tokens
+from model.sail_vl2.modeling import adapter, silence_image_token, visual_tokens
 from model.sail_vl2.processing import IMAGE_TOKEN, SailVl2Processor
 from model.sail_vl2.vision import SailVl2VisionModel
 
@@ -102,18 +102,20 @@ class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP)
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__()
-        self.config: SailVl2Config = vllm_config.model_config.hf_config
+        config: Any = vllm_config.model_config.hf_config
+        self.config: SailVl2Config = config
         with self._mark_tower_model(vllm_config, "image"):
             self.vision_model = SailVl2VisionModel._from_config(self.config.vision_config, attn_implementation="sdpa")
             self.mlp1 = adapter(self.config)
         with self._mark_language_model(vllm_config):
-            self.language_model = init_vllm_registered_model(
+            language_model: Any = init_vllm_registered_model(
                 vllm_config=vllm_config,
                 hf_config=self.config.text_config,
                 prefix=maybe_prefix(prefix, "language_model"),
                 architectures=["Qwen3ForCausalLM"],
             )
-        self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
+            self.language_model = language_model
+        self.make_empty_intermediate_tensors = language_model.make_empty_intermediate_tensors
 
     def embed_multimodal(self, **kwargs: Any) -> MultiModalEmbeddings:
         """Visual tokens [tokens, hidden] of each image."""
@@ -132,11 +134,16 @@ class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP)
         **_: object,
     ) -> torch.Tensor | IntermediateTensors:
         """Hidden states [tokens, hidden]."""
-        return self.language_model.model(input_ids, positions, intermediate_tensors, inputs_embeds)
+        decoder: Any = self.language_model.model
+        return decoder(input_ids, positions, intermediate_tensors, inputs_embeds)
 
     def compute_logits(self, hidden_states: torch.Tensor) -> torch.Tensor | None:
-        """Logits [tokens, vocabulary]."""
-        return self.language_model.compute_logits(hidden_states)
+        """Logits [tokens, vocabulary], where this rank gathers them."""
+        language_model: Any = self.language_model
+        logits = language_model.compute_logits(hidden_states)
+        if logits is not None:
+            silence_image_token(logits, self.config)
+        return logits
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> set[str]:
         """Take weights by name; the names taken come back."""

@@ -48,6 +48,8 @@ class SailVl2Config(PreTrainedConfig):
     downsample: int = 2
     initializer_range: float = 0.02
     tie_word_embeddings: bool = True
+    eos_token_id: int | None = None
+    pad_token_id: int | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Turn parts that are missing, or came as JSON, into configurations."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from transformers.image_processing_base import BatchFeature
 from transformers.image_processing_backends import PilBackend
-from transformers.feature_extraction_utils import BatchFeature
 from transformers.image_utils import make_flat_list_of_images
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -33,9 +33,10 @@ class SailVl2ImageProcessor(PilBackend):
         normed = (scaled - np.array(self.image_mean, np.float32)) / np.array(self.image_std, np.float32)
         return np.ascontiguousarray(normed.transpose(2, 0, 1))
 
-    def preprocess(self, images: Any, *_: Any, **__: Any) -> BatchFeature:
+    def preprocess(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:  # noqa: ARG002
         """`pixel_values` [images, 3, size, size] of one PIL image or of lists of them."""
-        pixels = [self.pixels(image) for image in make_flat_list_of_images(images)]
+        flat: Any = make_flat_list_of_images(images)
+        pixels = [self.pixels(image) for image in flat]
         return BatchFeature({"pixel_values": np.stack(pixels)}, tensor_type="pt")
 
 

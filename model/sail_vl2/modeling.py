@@ -12,7 +12,6 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, CausalLMOu
 from model.sail_vl2.configuration import SailVl2Config
 from model.sail_vl2.vision import SailVl2VisionModel, pixel_shuffle
 
-
 NEVER = -1e4
 
 
@@ -72,20 +71,26 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the token embedding."""
-        self.language_model.model.embed_tokens = value
+        self.language_model.set_input_embeddings(value)
 
     def get_output_embeddings(self) -> nn.Module:
         """The output layer."""
         return self.language_model.lm_head
 
-    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
         """Replace the output layer."""
         self.language_model.lm_head = new_embeddings
 
+    def get_decoder(self) -> nn.Module:
+        """The decoder's layers, without the output layer."""
+        return self.language_model.model
+
     def get_image_features(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         """An output whose `pooler_output` is [images, tokens, hidden], for images [images, 3, size, size]."""
-        tokens = visual_tokens(self.vision_model, self.mlp1, pixel_values, self.config.downsample)
-        return BaseModelOutputWithPooling(pooler_output=tokens)
+        return BaseModelOutputWithPooling(pooler_output=self._see(pixel_values))  # pyright: ignore[reportArgumentType]
+
+    def _see(self, pixel_values: Tensor) -> Tensor:
+        return visual_tokens(self.vision_model, self.mlp1, pixel_values, self.config.downsample)
 
     def forward(
         self,
@@ -121,16 +126,18 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
             _check_places(places, 0, self.config.image_tokens)
             return embeddings + self._nothing_seen(embeddings)
         _check_places(places, len(pixel_values), self.config.image_tokens)
-        features = self.get_image_features(pixel_values.to(embeddings.dtype)).pooler_output
-        return embeddings.masked_scatter(places.unsqueeze(-1), features)
+        return embeddings.masked_scatter(places.unsqueeze(-1), self._see(pixel_values.to(embeddings.dtype)))
 
     def _nothing_seen(self, embeddings: Tensor) -> Tensor | float:
-        """Zero, with a zero gradient for every weight of tower and adapter. Not needed where nothing is trained."""
-        if not torch.is_grad_enabled() or not any(p.requires_grad for p in self.vision_model.parameters()):
+        """Zero, with a zero gradient for every weight of tower and adapter. Not needed where nothing is trained.
+
+        A learner's forward passes without gradient need it, too: its ranks gather weights together.
+        """
+        if not (self.training or torch.is_grad_enabled()):
             return 0.0
         vision = self.config.vision_config
         black = embeddings.new_zeros(1, vision.num_channels, vision.image_size, vision.image_size)
-        return self.get_image_features(black).pooler_output.sum() * 0.0
+        return self._see(black).sum() * 0.0
 
 
 def _check_places(places: Tensor, images: int, tokens: int) -> None:

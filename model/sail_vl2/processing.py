@@ -36,11 +36,11 @@ class SailVl2Processor(ProcessorMixin):
         super().__init__(image_processor, tokenizer, chat_template=chat_template, **kwargs)
 
     @property
-    def image_token_ids(self) -> list[int]:
+    def image_token_ids(self) -> list[int]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Ids of the tokens that belong to an image."""
         return self.tokenizer.convert_tokens_to_ids([IMAGE_TOKEN, IMAGE_START, IMAGE_END])
 
-    def replace_image_token(self, image_inputs: dict, image_idx: int, **_: Any) -> str:
+    def replace_image_token(self, image_inputs: dict, image_idx: int, **_: Any) -> str:  # noqa: ARG002
         """What one `<IMG_CONTEXT>` becomes; the same for every image."""
         return f"{IMAGE_START}{IMAGE_TOKEN * self.image_tokens}{IMAGE_END}"
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -73,7 +74,7 @@ class VisionAttention(nn.Module):
         """Attended patches, of the same shape."""
         images, count, width = patches.shape
         query, key, value = self.qkv(patches).view(images, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        attend = ALL_ATTENTION_FUNCTIONS[self.config._attn_implementation]
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(str(self.config._attn_implementation), sdpa_attention_forward)
         attended, _ = attend(self, query, key, value, None, scaling=self.scaling, is_causal=False)
         return self.proj(attended.reshape(images, count, width))
 
