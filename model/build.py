@@ -10,6 +10,7 @@ import torch
 from transformers import GenerationConfig, Qwen3Config
 
 from model.chat_format import SAIL_VL2
+from model.quiet import quiet
 from model.sail_vl2 import (
     SailVl2Config,
     SailVl2ForConditionalGeneration,
@@ -54,7 +55,8 @@ def build(size: Size, path: Path, *, seed: int) -> None:
     policy.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
-    policy.save_pretrained(path)
+    with quiet():
+        policy.save_pretrained(path)
     images = SailVl2ImageProcessor(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
     processor = SailVl2Processor(images, tokenizer, image_tokens=config.image_tokens, chat_template=SAIL_VL2.template)
     processor.save_pretrained(path)

@@ -19,6 +19,7 @@ from model import registry
 from model.attention import PACKED, pack_sequences
 from model.chat_format import FORMATS, SAIL_VL2
 from model.linear import use_onednn
+from model.quiet import quiet
 from model.render import ChatMessage, Renderer, VisualInput
 from model.sail_vl2 import SailVl2ForConditionalGeneration, SailVl2Processor
 
@@ -62,9 +63,14 @@ def load_policy(path: Path, *, dtype: torch.dtype, attention: str = PACKED) -> P
     registry.register()
     kind = architecture(path)
     try:
-        loaded: Any = ARCHITECTURES[kind].from_pretrained(
-            path, dtype=dtype, attn_implementation=attention, output_loading_info=True
-        )
+        with quiet():
+            loaded: Any = ARCHITECTURES[kind].from_pretrained(
+                path,
+                dtype=dtype,
+                attn_implementation=attention,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are refused below, by name
+            )
     except Exception as error:  # transformers, safetensors and torch each have their own
         raise SnapshotError(f"the weights in {path} cannot be read: {_one_line(error)}") from error
     model, report = loaded

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from transformers.image_processing_base import BatchFeature
 from transformers.image_processing_backends import PilBackend
+from transformers.image_processing_base import BatchFeature
 from transformers.image_utils import make_flat_list_of_images
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
