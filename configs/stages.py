@@ -12,6 +12,7 @@ from configs.data import DataConfig
 from configs.model import ModelConfig
 from configs.rewards import RewardsConfig
 from configs.training import CheckpointConfig, OptimizerConfig
+from halyard.tasks import Task
 
 
 class SamplingConfig(Config):
@@ -85,8 +86,10 @@ class RlStage(_Stage):
     """Groups of one step."""
     group_size: Annotated[StrictInt, Field(ge=2)] = 8
     """Samples a prompt."""
+    thinking_tasks: tuple[Task, ...] = ("math", "stem")
+    """Tasks that are asked to reason first; prompts of the others are answered directly."""
     direct_share: Share = 0.0
-    """Share of the prompts that ask for a direct answer instead of reasoning."""
+    """Share of the prompts of thinking_tasks that ask for a direct answer all the same."""
     sampling: SamplingConfig = SamplingConfig()
     algorithm: AlgorithmConfig = AlgorithmConfig()
     rewards: RewardsConfig = RewardsConfig()

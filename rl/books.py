@@ -49,7 +49,7 @@ class Books:
         """The books before the first prompt is drawn."""
         return cls(
             step=step,
-            stream=PromptStream(session.prompts, seed=session.seed, direct_share=stage.direct_share),
+            stream=PromptStream.of(stage, session),
             slots=Slots(
                 per_step=stage.prompts_per_step, max_staleness=stage.max_staleness, steps=stage.steps, version=step
             ),

@@ -90,7 +90,7 @@ async def sample(stage: RlStage, session: RlSession) -> list[Probe]:
 
 def candidates(stage: RlStage, session: RlSession) -> list[Prompt]:
     """The first prompts of the stage's stream, the first of each kind in front; the stream stays where it was."""
-    stream = PromptStream(session.prompts, seed=session.seed, direct_share=stage.direct_share)
+    stream = PromptStream.of(stage, session)
     position = stream.position
     prompts = [stream.next(0).prompt for _ in range(SEARCHED)]
     stream.seek(position)

@@ -9,7 +9,12 @@ from halyard.data.prompts import to_prompt
 from rl.types import Admitted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from configs.stages import RlStage
     from halyard.data.mixture import Mixture
+    from halyard.tasks import Task
+    from rl.session import RlSession
 
 
 def draw(seed: int, *names: object) -> int:
@@ -21,10 +26,20 @@ def draw(seed: int, *names: object) -> int:
 class PromptStream:
     """Admissions in the order of the mixture; a position in it is a prompt's `occurrence`."""
 
-    def __init__(self, mixture: Mixture, *, seed: int, direct_share: float) -> None:
+    def __init__(
+        self, mixture: Mixture, *, seed: int, direct_share: float, thinking_tasks: Collection[Task] = ("math", "stem")
+    ) -> None:
         self._mixture = mixture
         self._seed = seed
         self._direct_share = direct_share
+        self._thinking_tasks = thinking_tasks
+
+    @classmethod
+    def of(cls, stage: RlStage, session: RlSession) -> PromptStream:
+        """The stream of a stage."""
+        return cls(
+            session.prompts, seed=session.seed, direct_share=stage.direct_share, thinking_tasks=stage.thinking_tasks
+        )
 
     @property
     def position(self) -> int:
@@ -39,7 +54,8 @@ class PromptStream:
         """The next prompt, admitted while `version` is live."""
         occurrence = self.position
         (row,) = self._mixture.take(1)
-        thinking = draw(self._seed, "mode", occurrence) >= self._direct_share * 2**31
+        kept_direct = draw(self._seed, "mode", occurrence) < self._direct_share * 2**31
+        thinking = row.task in self._thinking_tasks and not kept_direct
         return Admitted(occurrence=occurrence, prompt=to_prompt(row, thinking=thinking), version=version)
 
     def again(self, occurrence: int, version: int) -> Admitted:
