@@ -102,6 +102,7 @@ class Pool:
             judgements = process.judge([item.payload for item in running])
             for item, judgement in zip(running, judgements, strict=True):
                 item.future.set_result(judgement)
+        process.reap()
 
     def _take(self) -> list[_Item]:
         """The next items for one process, its fair share of the queue; none when the pool has been closed."""
@@ -187,6 +188,11 @@ class WorkerProcess:
         self._closed = True
         if self._process:
             self._process.kill()
+
+    def reap(self) -> None:
+        """Leave no process and no open pipe behind."""
+        if self._process:
+            self._kill()
 
     def _send(self, items: list[bytes]) -> str:
         assert self._pipe is not None

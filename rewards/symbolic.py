@@ -15,6 +15,7 @@ os.environ.setdefault("SYMPY_GROUND_TYPES", "python")
 os.environ.setdefault("MPMATH_NOGMPY", "1")
 
 from math_verify import LatexExtractionConfig, parse, verify
+from sympy import I
 
 from rewards.answer import Question
 from rewards.sample import Judgement, brief
@@ -37,18 +38,22 @@ def checker() -> Callable[[Question], Judgement]:
 def equal(question: Question) -> Judgement:
     """Whether the answer equals the reference; no score where the reference cannot be read."""
     gold = _read(question.reference)
-    if not gold:
+    if gold is None:
         return Judgement(None, f"the reference cannot be read as mathematics: {brief(question.reference)}")
     found = _read(question.answer)
-    if not found:
+    if found is None:
         return Judgement(0.0, f"cannot be read as mathematics: {brief(question.answer)}")
-    right = _same(found[0], gold[0])
+    right = _same(found, gold)
     verb = "equals" if right else "is not"
     return Judgement(float(right), f"{brief(question.answer)} {verb} {brief(question.reference)}")
 
 
-def _read(text: str) -> list[Any]:
-    return parse(f"${text}$", extraction_config=_LATEX, fallback_mode="no_fallback", parsing_timeout=None)  # pyright: ignore[reportArgumentType]
+def _read(text: str) -> Any:
+    """The expression that a text is, with i as the imaginary unit (a plain symbol to math-verify); None for none."""
+    found = parse(f"${text}$", extraction_config=_LATEX, fallback_mode="no_fallback", parsing_timeout=None)  # pyright: ignore[reportArgumentType]
+    if not found:
+        return None
+    return found[0].subs({symbol: I for symbol in found[0].free_symbols if str(symbol) == "i"})
 
 
 def _same(answer: Any, reference: Any) -> bool:

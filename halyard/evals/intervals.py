@@ -48,7 +48,15 @@ def rate_interval(rates: Sequence[float], samples: int) -> tuple[float, float, f
     if not rates:
         return 0.0, 0.0, 1.0
     rate = mean(rates)
-    spread = variance(rates, rate) / len(rates) if len(rates) > 1 else 0.0
-    effective = rate * (1 - rate) / spread if spread > 0 else 0.0
-    low, high = wilson(rate, min(max(effective, len(rates)), max(samples, len(rates))))
+    low, high = wilson(rate, _effective(rates, rate, samples))
     return rate, low, high
+
+
+def _effective(rates: Sequence[float], rate: float, samples: int) -> float:
+    """The effective number of samples; that of prompts where the data do not say how alike samples are."""
+    prompts = len(rates)
+    binomial = rate * (1 - rate)
+    if prompts < 2 or binomial <= 0:
+        return prompts
+    spread = variance(rates, rate) / prompts
+    return samples if spread * samples <= binomial else max(binomial / spread, prompts)
