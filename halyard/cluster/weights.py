@@ -101,14 +101,19 @@ def write_safetensors(path: Path, layout: Layout, tensors: Iterable[tuple[str, t
     """
     unfinished = path.with_name(f".{path.name}.tmp")
     sha = hashlib.sha256()
-    with unfinished.open("wb", buffering=0) as file:
-        for piece in _pieces(layout, tensors):
-            file.write(piece)
+    try:
+        with unfinished.open("wb") as file:
+            for piece in _pieces(layout, tensors):
+                file.write(piece)
+                if durable:
+                    sha.update(piece)
             if durable:
-                sha.update(piece)
-        if durable:
-            os.fsync(file.fileno())
-    unfinished.replace(path)
+                file.flush()
+                os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
     return sha.hexdigest()
 
 
