@@ -56,13 +56,16 @@ class Pool:
     def start(self) -> None:
         """Start the processes, unless they are; the first item would do so as well."""
         with self._lock:
-            if not self._threads and not self._closed:
-                self._threads = [
-                    threading.Thread(target=self._feed, args=(process,), name="halyard-rewards", daemon=True)
-                    for process in self._processes
-                ]
-                for thread in self._threads:
-                    thread.start()
+            self._start()
+
+    def _start(self) -> None:
+        if not self._threads and not self._closed:
+            self._threads = [
+                threading.Thread(target=self._feed, args=(process,), name="halyard-rewards", daemon=True)
+                for process in self._processes
+            ]
+            for thread in self._threads:
+                thread.start()
 
     def submit(self, item: Any) -> Future[Judgement]:
         """The judgement on an item, to come; it is always a judgement, never an exception."""
@@ -72,11 +75,12 @@ class Pool:
         except Exception as error:  # pickling runs the code of whatever the item holds
             future.set_result(Judgement(None, f"cannot be sent to a process: {type(error).__name__}: {error}"))
             return future
-        if self._closed:
-            future.set_result(Judgement(None, "the pool is closed"))
-            return future
-        self.start()
-        self._queue.put(_Item(payload, future))
+        with self._lock:  # so that no item comes to the queue behind the marks of its end
+            if self._closed:
+                future.set_result(Judgement(None, "the pool is closed"))
+            else:
+                self._start()
+                self._queue.put(_Item(payload, future))
         return future
 
     async def judge(self, items: Sequence[Any]) -> list[Judgement]:
