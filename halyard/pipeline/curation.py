@@ -45,7 +45,7 @@ async def make_rows(
     if isinstance(stage, FilterStage):
         rows, report = await _filter(stage, walk)
     elif isinstance(stage, HarvestStage):
-        rows, report = await asyncio.to_thread(_harvest, stage, walk)
+        rows, report = await _harvest(stage, walk)
     else:
         rows, report = await _hard_cases(stage, walk)
     record = {"kept": report.kept, "dropped": report.dropped, "outcomes": report.to_record()}
@@ -58,30 +58,32 @@ async def make_rows(
 
 
 async def _filter(stage: FilterStage, walk: Walk) -> tuple[list[Row], Curation]:
-    rows = walk.rows(stage.data, "answer").rows
+    rows = (await walk.rows(stage.data, "answer")).rows
     passes = await _ask(rows, stage, walk, thinking=stage.thinking)
     keep = curate.keep_sometimes if stage.keep == "sometimes" else curate.keep_not_always
     return keep(rows, passes)
 
 
 async def _hard_cases(stage: HardCasesStage, walk: Walk) -> tuple[list[Row], Curation]:
-    rows = walk.rows(stage.data, "answer").rows
-    general = walk.rows(stage.general, "answer").rows
+    rows = (await walk.rows(stage.data, "answer")).rows
+    general = (await walk.rows(stage.general, "answer")).rows
     passes = await _ask(rows, stage, walk, thinking=True)
     return curate.hard_cases(
         rows, passes, general, max_pass_rate=stage.max_pass_rate, keep_never_solved=stage.keep_never_solved
     )
 
 
-def _harvest(stage: HarvestStage, walk: Walk) -> tuple[list[Row], Curation]:
+async def _harvest(stage: HarvestStage, walk: Walk) -> tuple[list[Row], Curation]:
     source = next(one for one in walk.recipe.stages if one.name == stage.stage)
     assert isinstance(source, RlStage), "a harvest names an RL stage, which the recipe's checks see to"
-    asked = {row.id: row for row in walk.rows(source.data, "answer").rows}
+    asked = {row.id: row for row in (await walk.rows(source.data, "answer")).rows}
+    direct = (await walk.rows(stage.direct, "assistant")).rows
     first = source.steps * (1 - stage.last_steps)
     records = (one for one in walk.folder(source.name).read_rollouts() if one.step > first)
-    return curate.harvest(
+    return await asyncio.to_thread(
+        curate.harvest,
         _candidates(records, asked),
-        walk.rows(stage.direct, "assistant").rows,
+        direct,
         rows=stage.rows,
         thinking_share=stage.thinking_share,
         seed=walk.seed(stage.name),

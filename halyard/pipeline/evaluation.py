@@ -15,30 +15,27 @@ if TYPE_CHECKING:
     from halyard.pipeline.walk import Walk
 
 
-def held_out(walk: Walk) -> dict[str, list[Row]]:
+async def held_out(walk: Walk) -> dict[str, list[Row]]:
     """The rows of every benchmark, by its name.
 
     Raises:
         DataError: a benchmark's data is wrong.
     """
-    return {one.name: walk.rows(one.data, "answer").rows for one in walk.recipe.evaluate.benchmarks}
+    return {one.name: (await walk.rows(one.data, "answer")).rows for one in walk.recipe.evaluate.benchmarks}
 
 
-async def measure(stage: str, walk: Walk) -> Evaluation | None:
-    """What the newest policy, just left by `stage`, can do; None when the recipe has no benchmarks.
+async def measure(stage: str, walk: Walk) -> Evaluation:
+    """What the newest policy, just left by `stage`, can do.
 
     The draws are the same after every stage, so that differences are the policy's.
     """
-    config = walk.recipe.evaluate
-    if not config.benchmarks:
-        return None
     engine = await LastingEngine.start(walk.cluster, walk.models["policy"], walk.event(stage))
     scorer = await Scorer.start(RewardsConfig(), root=walk.loaded.root)
     try:
         return await evaluate(
             engine,
             walk.renderer(),
-            config,
+            walk.recipe.evaluate,
             data=walk.benchmarks,
             seed=walk.seed("evaluate"),
             grade=scorer.grade,

@@ -12,7 +12,7 @@ from rich.table import Table
 from configs.recipe import Recipe
 from halyard.evals.evaluation import Cell, Evaluation
 from halyard.pipeline.plot import overall, plot
-from halyard.pipeline.screen import duration, number
+from halyard.pipeline.screen import duration, label, number
 from halyard.runs.atomic import write_json
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class StageResult:
         return [f"kept {rows['kept']:,} of {rows['kept'] + rows['dropped']:,}", f"({', '.join(reasons)})"]
 
     def _figures(self) -> list[str]:
-        shown = [f"{name} {number(self.figures[name])}" for name in _FIGURES[self.type] if name in self.figures]
+        shown = [f"{label(name)} {number(self.figures[name])}" for name in _FIGURES[self.type] if name in self.figures]
         cells = overall(self.evaluation) if self.evaluation is not None else {}
         return shown + [f"{title} {cell.pass_at_1:.1%}" for title, cell in cells.items()]
 

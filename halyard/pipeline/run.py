@@ -81,7 +81,7 @@ async def _walk(loaded: LoadedRecipe, run: RunFolder, screen: Screen) -> None:
                 interrupts=interrupts,
                 models={"policy": start},
             )
-            walk.benchmarks = held_out(walk)
+            walk.benchmarks = await held_out(walk)
             for index, stage in enumerate(recipe.stages, start=1):
                 report.add(await _stage(index, stage, walk))
     run.event("finished")
@@ -120,7 +120,7 @@ async def _work(stage: Stage, title: str, folder: StageFolder, walk: Walk) -> St
     seconds = before + time.monotonic() - began
     role = stage.role if isinstance(stage, SftStage) else "policy"
     evaluation = None
-    if role == "policy":
+    if role == "policy" and walk.benchmarks:
         with walk.screen.stage(f"{title}, evaluation"):
             evaluation = await measure(stage.name, walk)
     return StageResult(

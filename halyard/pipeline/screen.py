@@ -70,7 +70,7 @@ class Screen:
 
     def progress(self, step: int, total: int, figures: Mapping[str, float]) -> None:
         """Show how far the stage is; in a log at most every fifteen seconds, and at the end."""
-        text = "  ".join(f"{_NAMES.get(name, name)} {number(value)}" for name, value in figures.items())
+        text = "  ".join(f"{label(name)} {number(value)}" for name, value in figures.items())
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=step, total=total, figures=text)
             return
@@ -99,6 +99,11 @@ class Screen:
         self.console.print()
         self.console.print(table)
         self.console.print()
+
+
+def label(name: str) -> str:
+    """What a figure is called where there is little room."""
+    return _NAMES.get(name, name)
 
 
 def number(value: float) -> str:

@@ -12,6 +12,7 @@ import rl.loop
 import sft.loop
 from configs.rewards import JudgeTerm
 from configs.stages import RlStage, SftStage
+from halyard.cluster.openai_endpoint import serve_openai
 from halyard.data.mixture import Mixture
 from halyard.pipeline.walk import starting_model
 from halyard.runs.atomic import new_folder
@@ -55,8 +56,8 @@ async def train(stage: SftStage | RlStage, folder: StageFolder, walk: Walk) -> P
 
 async def _sft(stage: SftStage, start: Path, folder: StageFolder, walk: Walk) -> Learner:
     renderer = load_processor(start)
-    dataset = walk.rows(stage.data, "assistant", renderer)
-    validation = walk.rows(stage.validation, "assistant", renderer).rows if stage.validation else ()
+    dataset = await walk.rows(stage.data, "assistant", renderer)
+    validation = (await walk.rows(stage.validation, "assistant", renderer)).rows if stage.validation else ()
     seed = walk.seed(stage.name)
     learner = await walk.cluster.learner(start, stage.optimizer, steps=stage.steps, role=stage.role, seed=seed)
     session = SftSession(
@@ -77,7 +78,7 @@ async def _sft(stage: SftStage, start: Path, folder: StageFolder, walk: Walk) ->
 
 async def _rl(stage: RlStage, start: Path, folder: StageFolder, walk: Walk) -> Learner:
     renderer = load_processor(start)
-    dataset = walk.rows(stage.data, "answer", renderer)
+    dataset = await walk.rows(stage.data, "answer", renderer)
     seed, cluster = walk.seed(stage.name), walk.recipe.cluster
     updates = stage.steps * stage.algorithm.updates_per_step
     learner = await walk.cluster.learner(start, stage.optimizer, steps=updates, seed=seed)
@@ -111,8 +112,6 @@ async def scorer(stage: RlStage, walk: Walk) -> AsyncIterator[Scorer]:
         judge = None
         term = next((one for one in stage.rewards.terms if isinstance(one, JudgeTerm) and one.url is None), None)
         if term is not None:
-            from halyard.cluster.openai_endpoint import serve_openai
-
             engine = await walk.cluster.engine("judge", walk.models["judge"])
             stack.push_async_callback(walk.cluster.release_engine, "judge")
             url = await stack.enter_async_context(serve_openai(engine, walk.renderer("judge"), model_name=term.model))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -52,9 +53,14 @@ class Walk:
         index = next(i for i, stage in enumerate(self.recipe.stages, start=1) if stage.name == name)
         return self.run.stage(index, name)
 
-    def rows(self, data: DataConfig, need: Need, renderer: Renderer | None = None) -> Dataset:
-        """The checked rows of a stage's data; what earlier stages kept is found by their names."""
-        return load(
+    async def rows(self, data: DataConfig, need: Need, renderer: Renderer | None = None) -> Dataset:
+        """The checked rows of a stage's data, read in a thread; what earlier stages kept is found by their names.
+
+        Raises:
+            DataError: a source is missing, or has rows that the recipe refuses.
+        """
+        return await asyncio.to_thread(
+            load,
             data,
             renderer=renderer,
             root=self.loaded.root,
