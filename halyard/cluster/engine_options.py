@@ -73,6 +73,7 @@ def architecture(path: Path) -> Mapping[str, Any]:
 def _on_cpu(engine: EngineConfig) -> dict[str, Any]:
     return {
         "enforce_eager": True,
+        "scheduler_cls": "halyard.cluster.engine_scheduler.EngineScheduler",
         "block_size": _BLOCK,
         "kv_cache_memory_bytes": int(engine.kv_cache_gib * 2**30),
         "distributed_executor_backend": "uni",
@@ -85,6 +86,7 @@ def _on_cpu(engine: EngineConfig) -> dict[str, Any]:
 
 def _on_gpu(engine: EngineConfig) -> dict[str, Any]:
     return {
+        "scheduler_cls": "halyard.cluster.engine_scheduler.AsyncEngineScheduler",
         "gpu_memory_utilization": engine.gpu_memory_utilization,
         "distributed_executor_backend": "mp" if engine.tensor_parallel > 1 else "uni",
     }

@@ -1,17 +1,17 @@
-"""An engine behind the OpenAI chat API, on this machine alone: how a run's own judge is asked.
+"""A chat-completions endpoint in OpenAI's shape over an engine of the run, on this machine's loopback.
 
-It answers text questions, one choice each, without thinking. Snapshots for the world are another matter.
+It is how a judge that the pipeline trained is asked: by the same HTTP client as one from elsewhere. Text
+messages only, answers without reasoning, no streaming.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import itertools
 import socket
 import time
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import uvicorn
@@ -21,133 +21,137 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from halyard.cluster.types import Completion, GenerationRequest
-from halyard.errors import EngineError
+from halyard.cluster.waits import waiting
+from halyard.errors import DeadlineError, EngineError
 from model.render import ChatMessage
 
 if TYPE_CHECKING:
     from halyard.cluster.engine import Engine
     from model.render import Renderer
 
-GREEDY_SEED = 0
-STARTED_WITHIN = 10.0
-"""Seconds that the server may take to listen."""
+_START_SECONDS = 30
+_DEFAULT_MAX_TOKENS = 64
 
 
-class Turn(BaseModel):
-    """One message of the conversation."""
-
-    model_config = ConfigDict(extra="forbid")
+class TextMessage(BaseModel):
+    """One turn, as text."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class Question(BaseModel):
-    """A request for a chat completion; what is not listed here is refused, not ignored."""
+class ChatRequest(BaseModel):
+    """The part of OpenAI's request that is served; what else a client sends is left alone."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="ignore")
 
     model: str
-    messages: Annotated[list[Turn], Field(min_length=1)]
+    messages: Annotated[list[TextMessage], Field(min_length=1)]
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    max_tokens: Annotated[int, Field(ge=1)] = 16
-    seed: Annotated[int, Field(ge=0)] = GREEDY_SEED
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    seed: int | None = None
+    n: Annotated[int, Field(ge=1, le=64)] = 1
+    logprobs: bool = False
+    stream: Literal[False] = False
 
 
 @asynccontextmanager
 async def serve_openai(engine: Engine, renderer: Renderer, *, model_name: str) -> AsyncIterator[str]:
-    """Serve the engine's model on a free port of the loopback interface; yields the base URL, `http://…/v1`.
-
-    Raises:
-        EngineError: the server did not come up.
-    """
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(application(engine, renderer, model_name=model_name), log_config=None, lifespan="off")
-        server = _QuietServer(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]), name="openai endpoint")
-        try:
-            await _listening(server, serving)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        finally:
-            server.should_exit = True
-            with contextlib.suppress(asyncio.CancelledError):
-                await serving
+    """Serve an engine for the block; yields the base URL, such as `http://127.0.0.1:41234/v1`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    settings = uvicorn.Config(_app(engine, renderer, model_name), log_config=None, access_log=False, lifespan="off")
+    server = _Server(settings)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with waiting(f"the {model_name} endpoint to listen", seconds=_START_SECONDS):
+            while not server.started:
+                await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
+        listener.close()
 
 
-def application(engine: Engine, renderer: Renderer, *, model_name: str) -> FastAPI:
-    """The routes over an engine."""
+class _Server(uvicorn.Server):
+    """A server that leaves signals alone: they belong to the run."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _app(engine: Engine, renderer: Renderer, model_name: str) -> FastAPI:
     app = FastAPI(openapi_url=None)
+    numbers = itertools.count()
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        return _refusal(400, f"{place}: {first['msg']}", "invalid_request_error")
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
         return {"object": "list", "data": [{"id": model_name, "object": "model", "owned_by": "halyard"}]}
 
     @app.post("/v1/chat/completions")
-    async def chat(question: Question) -> Any:
-        if question.model != model_name:
-            return _error(404, f"there is no model {question.model!r} here, only {model_name!r}", "model_not_found")
-        chat = [ChatMessage(role=turn.role, text=turn.content) for turn in question.messages]
-        prompt = tuple(renderer.prompt(chat, thinking=False).token_ids.tolist())
-        request = GenerationRequest(
-            id=f"chat-{uuid.uuid4().hex}",
-            token_ids=prompt,
-            seeds=(question.seed,),
-            max_tokens=question.max_tokens,
-            temperature=question.temperature,
-            top_p=question.top_p,
-        )
-        (completion,) = await engine.generate(request)
-        return _answer(request, completion, renderer.decode(completion.token_ids), model_name)
-
-    @app.exception_handler(RequestValidationError)
-    async def wrong(_: Request, error: RequestValidationError) -> JSONResponse:
-        faults = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
-        return _error(400, faults, "invalid_request")
-
-    @app.exception_handler(EngineError)
-    async def down(_: Request, error: EngineError) -> JSONResponse:
-        return _error(503, str(error), "engine_error")
+    async def chat(asked: ChatRequest) -> Any:
+        if asked.model != model_name:
+            return _refusal(404, f"there is no model {asked.model!r} here, only {model_name!r}", "not_found_error")
+        number = next(numbers)
+        try:
+            completions = await engine.generate(_request(asked, renderer, number))
+        except DeadlineError as error:
+            return _refusal(504, str(error), "server_error")
+        except EngineError as error:
+            return _refusal(500, str(error), "server_error")
+        return _response(asked, completions, renderer, number)
 
     return app
 
 
-class _QuietServer(uvicorn.Server):
-    """A server inside somebody else's program: Ctrl-C is not its to handle."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
-
-
-async def _listening(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
-    deadline = time.monotonic() + STARTED_WITHIN
-    while not server.started:
-        if serving.done() or time.monotonic() > deadline:
-            raise EngineError(f"the HTTP endpoint of the engine did not come up within {STARTED_WITHIN:g} s")
-        await asyncio.sleep(0.01)
+def _request(asked: ChatRequest, renderer: Renderer, number: int) -> GenerationRequest:
+    chat = [ChatMessage(message.role, message.content) for message in asked.messages]
+    rendered = renderer.prompt(chat, thinking=False)
+    first = number if asked.seed is None else asked.seed
+    return GenerationRequest(
+        id=f"chat-{number}",
+        token_ids=tuple(rendered.token_ids.tolist()),
+        seeds=tuple(range(first, first + asked.n)),
+        max_tokens=asked.max_completion_tokens or asked.max_tokens or _DEFAULT_MAX_TOKENS,
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+    )
 
 
-def _answer(request: GenerationRequest, completion: Completion, text: str, model_name: str) -> dict[str, Any]:
-    asked, said = len(request.token_ids), len(completion.token_ids)
+def _response(asked: ChatRequest, completions: Sequence[Completion], renderer: Renderer, number: int) -> dict[str, Any]:
+    written = sum(len(completion.token_ids) for completion in completions)
+    read = len(completions[0].prompt_token_ids)
     return {
-        "id": request.id,
+        "id": f"chatcmpl-{number}",
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": model_name,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": text},
-                "finish_reason": completion.finish_reason,
-            }
-        ],
-        "usage": {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said},
+        "model": asked.model,
+        "choices": [_choice(index, one, renderer, asked.logprobs) for index, one in enumerate(completions)],
+        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
     }
 
 
-def _error(status: int, message: str, code: str) -> JSONResponse:
-    """An error in the shape that OpenAI's clients read."""
-    kind = "server_error" if status >= 500 else "invalid_request_error"
-    return JSONResponse({"error": {"message": message, "type": kind, "code": code, "param": None}}, status_code=status)
+def _choice(index: int, completion: Completion, renderer: Renderer, with_logprobs: bool) -> dict[str, Any]:
+    pairs = zip(completion.token_ids, completion.logprobs, strict=True)
+    entries = [{"token": renderer.decode([token]), "logprob": value, "top_logprobs": []} for token, value in pairs]
+    return {
+        "index": index,
+        "message": {"role": "assistant", "content": renderer.decode(completion.token_ids)},
+        "finish_reason": completion.finish_reason,
+        "logprobs": {"content": entries} if with_logprobs else None,
+    }
+
+
+def _refusal(status: int, message: str, kind: str) -> JSONResponse:
+    error = {"message": message, "type": kind, "param": None, "code": None}
+    return JSONResponse({"error": error}, status_code=status)

@@ -7,66 +7,117 @@ import numpy as np
 import pytest
 
 from halyard.cluster.openai_endpoint import serve_openai
-from halyard.cluster.types import Completion, GenerationRequest
-from halyard.errors import EngineError
+from halyard.cluster.types import Completion
+from halyard.errors import DeadlineError, EngineError
 
 
-class Echo:
-    """An engine that answers with the reversed prompt."""
+class Engine:
+    """Answers with three tokens a seed, or fails."""
 
-    def __init__(self) -> None:
-        self.asked: list[GenerationRequest] = []
+    def __init__(self):
+        self.requests = []
+        self.failure = None
 
-    async def generate(self, request: GenerationRequest) -> tuple[Completion, ...]:
-        self.asked.append(request)
-        if len(request.token_ids) > 20:
-            raise EngineError("engine-0 died")
-        ids = request.token_ids[::-1][: request.max_tokens]
-        logprobs = (0.0,) * len(ids)
-        return (
+    async def generate(self, request):
+        self.requests.append(request)
+        if self.failure:
+            raise self.failure
+        return tuple(
             Completion(
                 prompt_token_ids=request.token_ids,
-                token_ids=ids,
-                logprobs=logprobs,
+                token_ids=(seed, 8, 2),
+                logprobs=(-0.5, -0.25, -0.125),
                 finish_reason="stop",
-                spans=((0, len(ids), 0),),
-                seed=request.seeds[0],
-            ),
+                spans=((0, 3, 0),),
+                seed=seed,
+            )
+            for seed in request.seeds
         )
 
 
-RENDERER = SimpleNamespace(
-    prompt=lambda chat, thinking: SimpleNamespace(token_ids=np.array([ord(c) for c in chat[-1].text])),
-    decode=lambda ids: "".join(map(chr, ids)),
-)
+class Renderer:
+    """One token a word; ids are read back in brackets."""
+
+    def prompt(self, chat, *, thinking):
+        assert not thinking
+        words = " ".join(f"{message.role}: {message.text}" for message in chat).split()
+        return SimpleNamespace(token_ids=np.arange(len(words)))
+
+    def decode(self, ids):
+        return "".join(f"[{token}]" for token in ids)
 
 
-def body(text: str, **more: object) -> dict[str, object]:
-    return {"model": "judge", "messages": [{"role": "user", "content": text}], **more}
+@pytest.fixture
+async def engine():
+    return Engine()
 
 
-async def test_a_question_is_answered_in_openai_shape() -> None:
-    engine = Echo()
-    async with serve_openai(engine, RENDERER, model_name="judge") as url, httpx2.AsyncClient(base_url=url) as client:
-        answer = (await client.post("/chat/completions", json=body("abc", temperature=0, seed=7))).json()
-        assert answer["choices"][0]["message"] == {"role": "assistant", "content": "cba"}
-        assert answer["usage"] == {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}
-        assert (engine.asked[0].seeds, engine.asked[0].temperature) == ((7,), 0)
-        assert (await client.get("/models")).json()["data"][0]["id"] == "judge"
+@pytest.fixture
+async def client(engine):
+    async with (
+        serve_openai(engine, Renderer(), model_name="judge") as url,
+        httpx2.AsyncClient(base_url=url, trust_env=False) as client,
+    ):
+        yield client
+
+
+def body(**changes):
+    return {"model": "judge", "messages": [{"role": "user", "content": "Does it agree?"}], "seed": 7} | changes
+
+
+async def test_an_answer_has_openais_shape(client, engine):
+    answer = await client.post("/chat/completions", json=body(temperature=0, max_tokens=4, user="a client's own"))
+    told = answer.json()
+    assert answer.status_code == 200
+    assert told["object"] == "chat.completion"
+    assert told["choices"] == [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "[7][8][2]"},
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
+    ]
+    assert told["usage"] == {"prompt_tokens": 4, "completion_tokens": 3, "total_tokens": 7}
+    (request,) = engine.requests
+    assert (request.token_ids, request.seeds, request.max_tokens) == ((0, 1, 2, 3), (7,), 4)
+    assert request.temperature == 0
+
+
+async def test_several_samples_have_seeds_of_their_own_and_logprobs(client, engine):
+    told = (await client.post("/chat/completions", json=body(n=2, logprobs=True))).json()
+    assert [choice["message"]["content"] for choice in told["choices"]] == ["[7][8][2]", "[8][8][2]"]
+    assert told["choices"][0]["logprobs"]["content"][1] == {"token": "[8]", "logprob": -0.25, "top_logprobs": []}
+
+
+async def test_without_a_seed_requests_differ(client, engine):
+    for _ in range(2):
+        await client.post("/chat/completions", json=body(seed=None))
+    assert engine.requests[0].seeds != engine.requests[1].seeds
 
 
 @pytest.mark.parametrize(
-    ("sent", "status", "said"),
+    ("changes", "status", "words"),
     [
-        (body("a", tools=[]), 400, "tools"),
-        (body("a", max_tokens=0), 400, "max_tokens"),
-        (body("a") | {"messages": []}, 400, "messages"),
-        (body("a") | {"model": "other"}, 404, "other"),
-        (body("a" * 21), 503, "engine-0 died"),
+        ({"messages": []}, 400, "messages: List should have at least 1 item"),
+        ({"temperature": -1}, 400, "temperature"),
+        ({"stream": True}, 400, "stream"),
+        ({"model": "gpt"}, 404, "no model 'gpt' here, only 'judge'"),
     ],
 )
-async def test_what_cannot_be_answered_is_an_error_that_says_why(sent: dict, status: int, said: str) -> None:
-    async with serve_openai(Echo(), RENDERER, model_name="judge") as url, httpx2.AsyncClient(base_url=url) as client:
-        response = await client.post("/chat/completions", json=sent)
-        assert response.status_code == status
-        assert said in response.json()["error"]["message"]
+async def test_refusals_have_openais_shape(client, changes, status, words):
+    answer = await client.post("/chat/completions", json=body(**changes))
+    assert answer.status_code == status
+    assert words in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(("failure", "status"), [(EngineError("it died"), 500), (DeadlineError("too slow"), 504)])
+async def test_a_failure_of_the_engine_is_the_servers(client, engine, failure, status):
+    engine.failure = failure
+    answer = await client.post("/chat/completions", json=body())
+    assert answer.status_code == status
+    assert answer.json()["error"] == {"message": str(failure), "type": "server_error", "param": None, "code": None}
+
+
+async def test_the_models_are_listed(client):
+    assert [model["id"] for model in (await client.get("/models")).json()["data"]] == ["judge"]
