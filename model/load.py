@@ -19,6 +19,7 @@ from model import registry
 from model.attention import PACKED, pack_sequences
 from model.chat_format import FORMATS, SAIL_VL2
 from model.linear import use_onednn
+from model.norm import use_lean_norms
 from model.quiet import quiet
 from model.render import ChatMessage, Renderer, VisualInput
 from model.sail_vl2 import SailVl2ForConditionalGeneration, SailVl2Processor
@@ -77,7 +78,9 @@ def load_policy(path: Path, *, dtype: torch.dtype, attention: str = PACKED) -> P
     _check_weights(path, report)
     if attention == PACKED:
         pack_sequences(model.get_decoder())
-    use_onednn(model)
+    if dtype == torch.float32:  # what they speed up; elsewhere the layers stay transformers' own
+        use_onednn(model)
+        use_lean_norms(model)
     return model.train()
 
 
