@@ -30,7 +30,7 @@ class Cluster:
     """Engines and learners of one run. Started with `Cluster.start`; closes as a context manager."""
 
     def __init__(self, config: ClusterConfig, plan: placement.Plan, bundles: Bundles, *, logs: Path, scratch: Path):
-        self._config = config
+        self.config = config
         self._plan = plan
         self._bundles = bundles
         self._logs = logs
@@ -75,11 +75,11 @@ class Cluster:
         if role in self._engines:
             await self._engines[role].load_snapshot(path, version)
             return self._engines[role]
-        names = [f"engine-{role}-{index}" for index in range(self._config.engine.count)]
+        names = [f"engine-{role}-{index}" for index in range(self.config.engine.count)]
         specs = [self._spec(name, path, version) for name in names]
         copies = await asyncio.gather(*(self._start_copy(index, spec) for index, spec in enumerate(specs)))
-        engine = Engine(role, copies, self._config.deadlines)
-        if self._config.verify_weights:
+        engine = Engine(role, copies, self.config.deadlines)
+        if self.config.verify_weights:
             await engine.record_checksums()
         self._engines[role], self._shapes[role] = engine, shape
         return engine
@@ -95,7 +95,7 @@ class Cluster:
             await self._learners[role].reset(path, optimizer, steps=steps, seed=seed)
         else:
             self._learners[role] = await Learner.start(
-                self._config,
+                self.config,
                 self._bundles,
                 self._plan.ranks,
                 path,
@@ -118,15 +118,15 @@ class Cluster:
         engine = self._engines[role]
         dead = [index for index, copy in enumerate(engine.copies) if not await engine.lives(copy)]
         self._restarts += 1
-        if self._restarts > self._config.engine_restarts:
+        if self._restarts > self.config.engine_restarts:
             raise EngineError(
-                f"the {role} engine died, and cluster.engine_restarts allows {self._config.engine_restarts} "
+                f"the {role} engine died, and cluster.engine_restarts allows {self.config.engine_restarts} "
                 f"restarts in a run. Its log: {engine.copies[dead[0] if dead else 0].spec.log}"
             )
         for index in dead:
             ray.kill(engine.copies[index].actor)
             engine.copies[index] = await self._start_copy(index, engine.copies[index].spec)
-        if dead and self._config.verify_weights:
+        if dead and self.config.verify_weights:
             await engine.record_checksums()
         if dead and engine.refresh is not None:
             await engine.refresh()
@@ -163,19 +163,19 @@ class Cluster:
             path=path.resolve(),
             version=version,
             log=(self._logs / f"{name}.log").resolve(),
-            arguments=engine_options.arguments(self._config),
-            environment=engine_options.environment(self._config),
+            arguments=engine_options.arguments(self.config),
+            environment=engine_options.environment(self.config),
         )
 
     async def _start_copy(self, index: int, spec: EngineSpec) -> Copy:
         bundle = self._plan.engines[index]
-        environment = await self._bundles.environment(bundle, self._config.engine.cpus)
+        environment = await self._bundles.environment(bundle, self.config.engine.cpus)
         actor = (
             ray.remote(EngineActor)
             .options(max_concurrency=_CONCURRENT_CALLS, **self._bundles.options(bundle))
             .remote(spec, dict(environment))
         )
-        async with waiting(f"{spec.name} to start", seconds=self._config.deadlines.start):
+        async with waiting(f"{spec.name} to start", seconds=self.config.deadlines.start):
             pids = await ask(actor, spec, "start")
         return Copy(spec=spec, actor=actor, pids=pids)
 

@@ -19,9 +19,11 @@ from safetensors.torch import load_file, save_file
 from support.tiny import save_qwen3_moe
 
 from configs.cluster import ClusterConfig, EngineConfig
+from configs.training import OptimizerConfig
 from halyard.cluster.cluster import Cluster
 from halyard.cluster.engine import Engine
-from halyard.cluster.types import Completion, GenerationRequest
+from halyard.cluster.transfer import publish
+from halyard.cluster.types import Completion, GenerationRequest, LossFunction, LossInputs, LossOutput, TrainSequence
 from halyard.errors import EngineError
 from model.build import build
 from model.load import load_policy, load_processor
@@ -63,7 +65,7 @@ async def cluster(tmp_path_factory) -> AsyncIterator[Cluster]:
     config = ClusterConfig(
         engine=EngineConfig(max_model_len=384, max_num_seqs=64, kv_cache_gib=0.25),
         verify_weights=True,
-        engine_restarts=3,
+        engine_restarts=4,
     )
     before = set(psutil.pids())
     async with await Cluster.start(config, logs=tmp_path_factory.mktemp("logs")) as cluster:
@@ -254,6 +256,72 @@ async def test_an_update_that_leaves_a_weight_out_stops_the_engine(cluster, engi
     await cluster.restart_engine("policy")
     assert engine.policy_version == 3
     assert distance(folders["new"], await engine.generate(request(prompts["text"])), prompts["text"]) < TOLERANCE
+
+
+def push() -> LossFunction:
+    """A loss that makes what it is given likelier; a closure travels whole, without this file."""
+
+    def loss(inputs: LossInputs) -> LossOutput:
+        return LossOutput(loss=-(inputs.weights * inputs.logprobs).sum())
+
+    return loss
+
+
+def lesson(prompt: Rendered, completion: Completion) -> TrainSequence:
+    ids = np.array(completion.prompt_token_ids + completion.token_ids)
+    mask = np.arange(len(ids)) >= len(completion.prompt_token_ids)
+    return TrainSequence(token_ids=ids, loss_mask=mask, weights=mask / mask.sum(), pixel_values=prompt.pixel_values)
+
+
+async def test_a_learner_publishes_what_it_learnt(cluster, engine, folders, prompts):
+    await engine.load_snapshot(folders["old"], version=0)
+    prompt = prompts["image"]
+    (completion,) = await engine.generate(request(prompt, seeds=(1,)))
+    sequence = lesson(prompt, completion)
+    learner = await cluster.learner(folders["old"], OptimizerConfig(learning_rate=1e-2), steps=9, seed=0)
+    update = await learner.update([sequence], push())
+    transfer = await learner.publish(engine, update.version)
+
+    assert transfer.version == engine.policy_version == 1
+    assert 0 < transfer.pause_seconds < transfer.seconds
+    assert await engine.checksums() == await learner.checksums()
+    engines = np.array(await engine.score(sequence.token_ids.tolist(), prompt.images))[sequence.loss_mask]
+    learners = (await learner.logprobs([sequence]))[0][sequence.loss_mask]
+    assert np.abs(engines - learners).max() < TOLERANCE
+    assert engines.sum() - sum(completion.logprobs) > 1
+
+
+class Corrupting:
+    """A learner whose weights are damaged on their way: one bit of the last tensor."""
+
+    def __init__(self, learner) -> None:
+        self.checksums = learner.checksums
+        self._learner = learner
+
+    async def write_weights(self, path: Path) -> tuple[int, int]:
+        written = await self._learner.write_weights(path)
+        data = bytearray(path.read_bytes())
+        data[-2] ^= 1
+        path.write_bytes(data)
+        return written
+
+
+async def test_weights_damaged_on_their_way_stop_the_engine(cluster, engine, prompts):
+    learner = await cluster.learner(engine.copies[0].spec.path, OptimizerConfig(learning_rate=1e-2), steps=9, seed=0)
+    (completion,) = await engine.generate(request(prompts["text"], seeds=(1,)))
+    sequence = lesson(prompts["text"], completion)
+    await learner.update([sequence], push())
+    await learner.publish(engine, 2)
+    with pytest.raises(EngineError, match=r"1 of .* tensors differ"):
+        await publish(Corrupting(learner), engine, 3, config=cluster.config)
+
+    await cluster.restart_engine("policy")  # with what the learner has now, not what is in the snapshot
+    assert engine.policy_version == 2
+    engines = np.array(await engine.score(sequence.token_ids.tolist()))
+    (learners,) = await learner.logprobs([sequence])
+    assert np.abs(engines - learners).max() < TOLERANCE
+    (again,) = await engine.generate(request(prompts["text"], seeds=(1,)))
+    assert {version for *_, version in again.spans} == {2}
 
 
 async def test_a_killed_engine_core_is_told_at_once(cluster, engine, prompts):
