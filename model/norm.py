@@ -52,9 +52,12 @@ class LeanRmsNorm(nn.RMSNorm):
 
 def use_lean_norms(model: nn.Module) -> None:
     """Send all RMS norms of a model the short way; parameters and their names stay as they are."""
-    for module in model.modules():
+    modules: Any = model.modules()
+    for module in modules:
         if type(module) in (Qwen3RMSNorm, Qwen3MoeRMSNorm):
             module.eps = module.variance_epsilon
+            # What nn.RMSNorm says of itself: DeepSpeed's ZeRO-3 prints the module it is given.
+            module.normalized_shape, module.elementwise_affine = tuple(module.weight.shape), True
             module.__class__ = LeanRmsNorm
         elif type(module) is nn.RMSNorm:
             module.__class__ = LeanRmsNorm

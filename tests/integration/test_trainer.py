@@ -1,0 +1,266 @@
+"""DeepSpeed under all four ZeRO stages on two ranks, against plain PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.ranks import Ranks
+from support.tiny_models import save_moe
+from support.training import Reference, likelihood, sequences, train_by_the_book
+
+from configs.cluster import LearnerConfig
+from configs.training import OptimizerConfig
+from halyard.cluster.learner_rank import Task
+from halyard.cluster.types import LossInputs, LossOutput, TrainSequence
+from halyard.errors import LearnerError
+
+OPTIMIZER = OptimizerConfig(learning_rate=1e-3, weight_decay=0.1, max_grad_norm=0.5, eps=1e-6)
+TEMPERATURE = 0.8
+
+Plan = list[list[list[int]]]
+"""Sequences by rank and pack. Of each four sequences the first two have images."""
+
+UNEVEN: Plan = [[[0, 1], [2, 6], [4, 5]], [[3, 7], [], [8, 9, 10, 11]]]
+EVEN: Plan = [[[0, 2, 4, 6, 8, 10]], [[1, 3, 5, 7, 9, 11]]]
+
+
+@dataclass
+class Problem:
+    """A policy, three steps' sequences, and what plain PyTorch makes of them."""
+
+    path: Path
+    steps: list[list[TrainSequence]]
+    reference: Reference
+
+    @property
+    def task(self) -> Task:
+        return Task(path=self.path, optimizer=OPTIMIZER, steps=10, seed=3)
+
+
+def problem(path: Path, *, images: Sequence[bool]) -> Problem:
+    steps = [sequences(path, 12, images=images, seed=seed) for seed in range(3)]
+    return Problem(path, steps, train_by_the_book(path, steps, OPTIMIZER, temperature=TEMPERATURE))
+
+
+@pytest.fixture(scope="module")
+def vision(tmp_path_factory: pytest.TempPathFactory) -> Problem:
+    from model.build import build
+
+    path = tmp_path_factory.mktemp("vision") / "policy"
+    build("nano", path, seed=1)
+    return problem(path, images=[True, True, False, False])
+
+
+@pytest.fixture(scope="module")
+def experts(tmp_path_factory: pytest.TempPathFactory) -> Problem:
+    return problem(save_moe(tmp_path_factory.mktemp("moe") / "policy"), images=[False])
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranks]:
+    started = Ranks.start(2, tmp_path_factory.mktemp("two"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranks]:
+    started = Ranks.start(1, tmp_path_factory.mktemp("one"))
+    yield started
+    started.stop()
+
+
+# What the ranks run -------------------------------------------------------------------------------------
+
+
+def own_packs(rank: int, step: Sequence[TrainSequence], plan: Plan) -> list[list[TrainSequence]]:
+    return [[step[index] for index in pack] for pack in plan[rank]]
+
+
+def train(rank: int, config: LearnerConfig, task: Task, steps: Any, plan: Plan) -> dict[str, Any]:
+    from halyard.cluster.trainer import Trainer
+
+    trainer = Trainer(config, task)
+    updates, first_norms = [], {}
+    for step in steps:
+        updates.append(trainer.update(own_packs(rank, step, plan), likelihood, TEMPERATURE))
+        first_norms = first_norms or dict(trainer.gradient_report())
+    weights = {name: tensor.float().clone() for name, tensor in trainer.stream()}
+    return {"updates": updates, "first_norms": first_norms, "weights": weights}
+
+
+def resume(rank: int, config: LearnerConfig, task: Task, steps: Any, plan: Plan, folder: Path) -> dict[str, Any]:
+    """Checksums after the third step, uninterrupted and resumed after the second."""
+    from halyard.cluster import checkpoint_files
+    from halyard.cluster.trainer import Trainer
+
+    trainer = Trainer(config, task)
+    for step in steps[:2]:
+        trainer.update(own_packs(rank, step, plan), likelihood, TEMPERATURE)
+    trainer.save_checkpoint(folder)
+    trainer.update(own_packs(rank, steps[2], plan), likelihood, TEMPERATURE)
+    uninterrupted = dict(trainer.checksums())
+    checkpoint_files.verify(folder)
+    again = Trainer(config, task)
+    assert again.load_checkpoint(folder) == 2
+    again.update(own_packs(rank, steps[2], plan), likelihood, TEMPERATURE)
+    return {"uninterrupted": uninterrupted, "resumed": dict(again.checksums())}
+
+
+def go_on(rank: int, config: LearnerConfig, task: Task, steps: Any, plan: Plan, folder: Path) -> dict[str, Any]:
+    """Weights after the third step, from a checkpoint after the second."""
+    from halyard.cluster.trainer import Trainer
+
+    trainer = Trainer(config, task)
+    trainer.load_checkpoint(folder)
+    trainer.update(own_packs(rank, steps[2], plan), likelihood, TEMPERATURE)
+    return {name: tensor.clone() for name, tensor in trainer.stream()}
+
+
+def look(rank: int, config: LearnerConfig, task: Task, steps: Any, plan: Plan) -> dict[str, Any]:
+    """What forward passes without a step say, before and after one."""
+    from halyard.cluster.trainer import Trainer
+
+    trainer = Trainer(config, task)
+    trainer.freeze_reference()
+    packs = own_packs(rank, steps[0], plan)
+    before = trainer.logprobs(packs, TEMPERATURE, of_reference=False)
+    sums = trainer.evaluate(packs, likelihood)
+    trainer.update(packs, likelihood, TEMPERATURE)
+    after = trainer.logprobs(packs, TEMPERATURE, of_reference=False)
+    frozen = trainer.logprobs(packs, TEMPERATURE, of_reference=True)
+    return {"before": before, "after": after, "frozen": frozen, "sums": sums}
+
+
+def fail(rank: int, config: LearnerConfig, task: Task, steps: Any, plan: Plan, loss: Any) -> dict[str, Any]:
+    from halyard.cluster.trainer import Trainer
+
+    trainer = Trainer(config, task)
+    before = dict(trainer.checksums())
+    message = ""
+    try:
+        trainer.update(own_packs(rank, steps[0], plan), loss, TEMPERATURE)
+    except LearnerError as error:
+        message = str(error)
+    return {"message": message, "unchanged": dict(trainer.checksums()) == before}
+
+
+def not_a_number(inputs: LossInputs) -> LossOutput:
+    output = likelihood(inputs)
+    return LossOutput(loss=output.loss * float("nan")) if inputs.weights.max() > 0.5 else output
+
+
+def broken(inputs: LossInputs) -> LossOutput:
+    if inputs.weights.max() > 0.5:
+        raise KeyError("advantages")
+    return likelihood(inputs)
+
+
+def exploding(inputs: LossInputs) -> LossOutput:
+    """A finite loss with an infinite gradient: the slope of sqrt at 0."""
+    output = likelihood(inputs)
+    if inputs.weights.max() <= 0.5:
+        return output
+    return LossOutput(loss=output.loss + (inputs.logprobs - inputs.logprobs.detach()).abs().sum().sqrt())
+
+
+# What is expected of them --------------------------------------------------------------------------------
+
+
+def assert_as_by_the_book(answers: list[dict[str, Any]], reference: Reference, *, rtol: float = 2e-4) -> None:
+    losses = [sum(updates) for updates in zip(*([u.loss for u in a["updates"]] for a in answers), strict=True)]
+    assert losses == pytest.approx(reference.losses, rel=1e-5)
+    for answer in answers:
+        assert [update.grad_norm for update in answer["updates"]] == pytest.approx(reference.norms, rel=rtol)
+        assert answer["first_norms"] == pytest.approx(reference.first_norms, rel=rtol, abs=1e-6)
+        for name, expected in reference.weights.items():
+            torch.testing.assert_close(answer["weights"][name], expected, atol=2e-5, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_two_ranks_with_uneven_images_train_as_plain_pytorch(
+    ranks: Ranks, vision: Problem, stage: Any, checkpointing: bool
+) -> None:
+    """Several micro-batches, one of them empty, images on one rank at a time; clipping is active."""
+    assert min(vision.reference.norms) > OPTIMIZER.max_grad_norm
+    config = LearnerConfig(ranks=2, zero_stage=stage, activation_checkpointing=checkpointing)
+    assert_as_by_the_book(ranks.run(train, config, vision.task, vision.steps, UNEVEN), vision.reference)
+
+
+@pytest.mark.parametrize("stage", [0, 2, 3])
+def test_experts_train_as_plain_pytorch(ranks: Ranks, experts: Problem, stage: Any) -> None:
+    config = LearnerConfig(ranks=2, zero_stage=stage)
+    assert_as_by_the_book(ranks.run(train, config, experts.task, experts.steps, UNEVEN), experts.reference)
+
+
+@pytest.mark.parametrize("plan", [[[list(range(12))]], [[[index] for index in range(12)]]], ids=["one", "twelve"])
+def test_packed_and_unpacked_train_as_plain_pytorch(alone: Ranks, vision: Problem, plan: Plan) -> None:
+    config = LearnerConfig()
+    assert_as_by_the_book(alone.run(train, config, vision.task, vision.steps, plan), vision.reference)
+
+
+@pytest.mark.parametrize("stage", [0, 3])
+def test_bfloat16_follows_float32(ranks: Ranks, vision: Problem, stage: Any) -> None:
+    config = LearnerConfig(ranks=2, zero_stage=stage, dtype="bfloat16")
+    answers = ranks.run(train, config, vision.task, vision.steps, EVEN)
+    losses = [sum(updates) for updates in zip(*([u.loss for u in a["updates"]] for a in answers), strict=True)]
+    assert losses == pytest.approx(vision.reference.losses, rel=1e-2)
+    assert answers[0]["updates"][0].grad_norm == pytest.approx(vision.reference.norms[0], rel=5e-2)
+
+
+@pytest.mark.parametrize(("stage", "dtype"), [(0, "float32"), (1, "float32"), (2, "bfloat16"), (3, "float32")])
+def test_a_resumed_run_has_the_same_bits(ranks: Ranks, vision: Problem, tmp_path: Path, stage: Any, dtype: Any) -> None:
+    config = LearnerConfig(ranks=2, zero_stage=stage, dtype=dtype)
+    for answer in ranks.run(resume, config, vision.task, vision.steps, UNEVEN, tmp_path / "c"):
+        assert answer["resumed"] == answer["uninterrupted"]
+
+
+def test_a_checkpoint_of_two_ranks_goes_on_alone(ranks: Ranks, alone: Ranks, vision: Problem, tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    ranks.run(resume, LearnerConfig(ranks=2, zero_stage=3), vision.task, vision.steps, UNEVEN, folder)
+    (weights,) = alone.run(go_on, LearnerConfig(), vision.task, vision.steps, [[list(range(12))]], folder)
+    for name, expected in vision.reference.weights.items():
+        torch.testing.assert_close(weights[name], expected, atol=2e-5, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("stage", [0, 3])
+def test_forward_passes_without_a_step(ranks: Ranks, vision: Problem, stage: Any) -> None:
+    config = LearnerConfig(ranks=2, zero_stage=stage)
+    answers = ranks.run(look, config, vision.task, vision.steps, UNEVEN)
+    for rank, answer in enumerate(answers):
+        before, after, frozen = (np.concatenate(list(chain(*answer[key]))) for key in ("before", "after", "frozen"))
+        assert np.array_equal(before, frozen)
+        assert not np.allclose(before, after)
+        lengths = [len(vision.steps[0][index].token_ids) for pack in UNEVEN[rank] for index in pack]
+        assert [len(one) for pack in answer["before"] for one in pack] == lengths
+        assert all(one[0] == 0 and (one[1:] < 0).all() for pack in answer["before"] for one in pack)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (not_a_number, "rank 1: the loss is nan"),
+        (broken, "rank 1: the loss function failed: KeyError"),
+        (exploding, "the gradient of .* tensors is not finite"),
+    ],
+)
+def test_what_is_wrong_on_one_rank_stops_all_before_weights_change(
+    ranks: Ranks, vision: Problem, stage: Any, loss: Any, message: str
+) -> None:
+    spoilt = [*vision.steps[0]]
+    one = spoilt[3]
+    spoilt[3] = TrainSequence(token_ids=one.token_ids, loss_mask=one.loss_mask, weights=one.weights * 1000)
+    config = LearnerConfig(ranks=2, zero_stage=stage)
+    for answer in ranks.run(fail, config, vision.task, [spoilt], UNEVEN, loss):
+        assert answer["unchanged"]
+        with pytest.raises(LearnerError, match=message):
+            raise LearnerError(answer["message"])
