@@ -33,6 +33,8 @@ class SyntheticSource(_Source):
     """From 0 (small numbers, few things) to 1."""
     mode: Literal["thinking", "direct"] = "thinking"
     """Whether the assistant's turn has the step-by-step trace, or the answer alone."""
+    brief: Share = 0.0
+    """Share of the traces that are cut to their last sentence, for data of balanced lengths."""
     seed: Natural = 0
     """Other seeds make other problems of the same split."""
 

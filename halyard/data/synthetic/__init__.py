@@ -68,7 +68,9 @@ def make(source: SyntheticSource) -> list[Row]:
         family = source.families[i % len(source.families)]
         index = i // len(source.families)
         row_id = f"{family}-{source.split}-{source.difficulty}-{source.seed}-{index}-{source.mode}"
-        rows.append(to_row(next(streams[family]), family, mode=source.mode, row_id=row_id))
+        problem = next(streams[family])
+        row = to_row(problem, family, mode=source.mode, row_id=row_id, brief=problem.lot < source.brief)
+        rows.append(row)
     return rows
 
 
@@ -92,16 +94,16 @@ def _draw(family: str, split: Split, difficulty: float, random: Random) -> Probl
     return problem
 
 
-def to_row(problem: Problem, family: str, *, mode: Mode, row_id: str) -> Row:
+def to_row(problem: Problem, family: str, *, mode: Mode, row_id: str, brief: bool = False) -> Row:
     r"""The problem as a conversation.
 
-    Thinking: the reasoning, then the answer; direct: the answer alone. The answer is in `\boxed{}` but for
-    general families, which have no reasoning in either mode.
+    Thinking: the reasoning (if `brief`, its last sentence), then the answer; direct: the answer alone. The answer
+    is in `\boxed{}` but for general families, which have no reasoning in either mode.
     """
     kind = FAMILIES[family]
     images = (ImageRef(drawing=problem.drawing),) if problem.drawing else ()
     text = rf"\boxed{{{problem.answer}}}" if kind.boxed else problem.answer
-    reasoning = problem.reasoning if mode == "thinking" else None
+    reasoning = (problem.conclusion if brief else problem.reasoning) if mode == "thinking" else None
     return Row(
         id=row_id,
         messages=(

@@ -43,6 +43,20 @@ class Problem:
         """The only split that this question may appear in, whatever seed or difficulty made it."""
         return "validation" if int(self.key, 16) % VALIDATION_SHARE == 0 else "train"
 
+    @property
+    def lot(self) -> float:
+        """A number in [0, 1) that belongs to this question, whatever else is made: for drawing shares of questions."""
+        return int(self.key, 16) // VALIDATION_SHARE % 1000 / 1000
+
+    @property
+    def conclusion(self) -> str | None:
+        """The last sentence of the reasoning.
+
+        >>> Problem(question="add.", answer="5", reasoning="2 + 3 = 5. so 5.").conclusion
+        'so 5.'
+        """
+        return self.reasoning and self.reasoning.removesuffix(".").rpartition(". ")[2] + "."
+
 
 Generator = Callable[[Random, float], Problem]
 """Draws one problem of a difficulty from 0 to 1."""

@@ -225,3 +225,10 @@ def test_a_caption_names_what_is_there_from_top_to_bottom() -> None:
         assert [(numbers[n], colour, noun.removesuffix("s")) for n, colour, noun in caption] == [
             (len(things), *things[0]) for _, things in sorted(lines.items())
         ]
+
+
+def test_a_share_of_the_traces_is_cut_to_the_conclusion() -> None:
+    whole, cut = make(rows=1000), make(rows=1000, brief=0.3)
+    pairs = [(str(a.messages[-1].reasoning), str(b.messages[-1].reasoning)) for a, b in zip(whole, cut, strict=True)]
+    assert 250 < sum(a != b for a, b in pairs) < 350
+    assert all(a.endswith(b) and (a == b or b.startswith("so ")) for a, b in pairs)
