@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,12 @@ def likelihood(inputs: LossInputs) -> LossOutput:
     """Negative log-likelihood plus a little entropy, so that both are seen."""
     loss = -(inputs.weights * inputs.logprobs).sum()
     return LossOutput(loss=loss, metrics={"entropy": (inputs.weights * inputs.entropy).sum()})
+
+
+def slow_likelihood(inputs: LossInputs) -> LossOutput:
+    """The same, with time enough to be killed in."""
+    time.sleep(20)
+    return likelihood(inputs)
 
 
 @dataclass
