@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from halyard.cluster import processes
+from halyard.cluster.origin import check_origin
 from halyard.cluster.types import Completion, EngineStats, GenerationRequest
 from halyard.errors import EngineError
 
@@ -61,6 +62,7 @@ class EngineActor:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
+        check_origin()
         try:
             arguments = AsyncEngineArgs(model=str(self._spec.path), **self._spec.arguments)
             self._llm = AsyncLLM.from_engine_args(arguments)

@@ -7,6 +7,7 @@ belongs to a run that is still alive.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -22,7 +23,9 @@ MARK = "HALYARD_DRIVER"
 """Environment variable that names the driver, `PID:START`."""
 OWNER = "HALYARD_ENGINE_OWNER"
 """Environment variable that names the process which owns a vLLM engine; its other processes die with it."""
-_SCRATCH_PREFIX = "halyard-"
+SCRATCH_PREFIX = "halyard-"
+"""How names of scratch begin, in temporary folders and in shared memory; the driver's process id follows."""
+SHARED_MEMORY = Path("/dev/shm")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -61,7 +64,7 @@ def sweep() -> list[int]:
 
 def make_scratch() -> Path:
     """A new folder for sockets and session files; its path is short, as Unix sockets ask."""
-    return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH_PREFIX}{os.getpid()}-", dir="/tmp"))
+    return Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-", dir="/tmp"))
 
 
 def kill_tree(pid: int) -> None:
@@ -113,14 +116,20 @@ def _kill(process: psutil.Process) -> None:
 
 
 def _remove_dead_scratch() -> None:
-    for folder in Path("/tmp").glob(f"{_SCRATCH_PREFIX}*-*"):
-        owner = folder.name.removeprefix(_SCRATCH_PREFIX).partition("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.owner() == _user():
-            shutil.rmtree(folder, ignore_errors=True)
+    for folder in (SHARED_MEMORY, Path(tempfile.gettempdir()), Path("/tmp")):
+        for path in folder.glob(f"{SCRATCH_PREFIX}*-*"):
+            owner = path.name.removeprefix(SCRATCH_PREFIX).partition("-")[0]
+            if owner.isdigit() and not psutil.pid_exists(int(owner)):
+                _remove(path)
 
 
-def _user() -> str:
-    return psutil.Process().username()
+def _remove(path: Path) -> None:
+    """Remove a file or a folder; what belongs to another user stays."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def family(pid: int) -> list[int]:

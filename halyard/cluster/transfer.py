@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from configs.cluster import ClusterConfig
+from halyard.cluster.processes import SCRATCH_PREFIX, SHARED_MEMORY
 from halyard.cluster.types import Transfer
 from halyard.errors import EngineError
 
@@ -25,8 +26,6 @@ BACKENDS: dict[Way, str] = {
     "ipc": "halyard_ipc",
 }
 """Names under which vLLM knows our receiving engines."""
-
-_SHARED_MEMORY = Path("/dev/shm")
 
 
 class Publisher(Protocol):
@@ -120,6 +119,6 @@ async def _compare(learner: Publisher, engine: Engine) -> None:
 def _shared_file(engine: Engine) -> Path:
     """A path in shared memory, or on disk where shared memory is too small for the policy."""
     needed = 1.1 * sum(file.stat().st_size for file in engine.copies[0].spec.path.glob("*.safetensors"))
-    fits = _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).free > needed
-    folder = _SHARED_MEMORY if fits else Path(tempfile.gettempdir())
-    return folder / f"halyard-{os.getpid()}-{engine.role}.safetensors"
+    fits = SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).free > needed
+    folder = SHARED_MEMORY if fits else Path(tempfile.gettempdir())
+    return folder / f"{SCRATCH_PREFIX}{os.getpid()}-{engine.role}.safetensors"

@@ -85,8 +85,11 @@ def test_the_scratch_of_dead_drivers_is_removed_and_ours_is_kept(tmp_path):
     left = processes.make_scratch()
     left = left.rename(left.with_name(f"halyard-{ended.pid}-left"))
     kept = processes.make_scratch()
+    weights = processes.SHARED_MEMORY / f"halyard-{ended.pid}-policy.safetensors"
+    weights.write_bytes(b"abc")
     processes.sweep()
     assert not left.exists()
+    assert not weights.exists()
     assert kept.exists()
     kept.rmdir()
 
