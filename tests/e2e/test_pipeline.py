@@ -5,18 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-from support.commands import RECIPES, halyard, lines
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the tiny recipe, from random weights to the last evaluation."""
-    runs = tmp_path_factory.mktemp("runs")
-    result = halyard("run", str(RECIPES / "tiny.yaml"), "--runs", str(runs), "--name", "tiny", cwd=runs)
-    assert result.returncode == 0, result.stdout + result.stderr
-    (runs / "tiny" / "screen.txt").write_text(result.stdout + result.stderr)
-    return runs / "tiny"
+from support.commands import halyard, lines
 
 
 def stages(folder: Path) -> list[dict]:
