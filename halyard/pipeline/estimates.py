@@ -23,7 +23,6 @@ class Load:
     sequences_per_step: int
     tokens_per_step: int
     optimizer_steps: int
-    sequences: int
 
     def __str__(self) -> str:
         steps = f"{self.optimizer_steps:,} optimiser steps"
@@ -42,7 +41,6 @@ def load_of(stage: SftStage | RlStage, cluster: ClusterConfig) -> Load:
         sequences_per_step=sequences,
         tokens_per_step=sequences * longest,
         optimizer_steps=stage.steps * updates,
-        sequences=stage.steps * sequences,
     )
 
 

@@ -18,7 +18,7 @@ from halyard.runs.atomic import write_json
 if TYPE_CHECKING:
     from halyard.pipeline.screen import Screen
 
-_FIGURES = {"sft": ("loss", "validation_nll"), "rl": ("reward", "loss", "drift")}
+_FIGURES = {"sft": ("loss", "validation_nll"), "rl": ("reward", "loss", "engine_drift")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 _NAMES = {
+    "engine_drift": "drift",
     "learning_rate": "lr",
     "response_tokens_mean": "length",
     "staleness_mean": "staleness",

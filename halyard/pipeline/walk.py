@@ -86,9 +86,18 @@ class Walk:
         self.run.event(kind, stage=stage, **fields)
         if kind == "preflight":
             self.screen.checks(fields["checks"])
+        elif kind == "resumed":
+            self.screen.note(f"  going on after step {fields['step']}")
+        elif kind == "coverage":
+            self.screen.note(f"  prompts: {_counts(fields['states'])}")
         elif kind in ("drift", "engine_restart", "bad_row"):
             told = "  ".join(f"{name} {value}" for name, value in fields.items())
             self.screen.note(f"  {kind.replace('_', ' ')}: {told}", style="yellow")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """Names with their counts."""
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
 
 
 def starting_model(config: ModelConfig, loaded: LoadedRecipe, run: RunFolder, name: str) -> Path:

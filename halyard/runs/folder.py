@@ -140,12 +140,6 @@ class RunFolder:
                 file.truncate(0)
 
 
-def free_name(root: Path, recipe: str) -> str:
-    """The first name RECIPE-001, RECIPE-002, … that no run in `root` has."""
-    taken = {path.name for path in root.glob(f"{recipe}-*")}
-    return next(name for number in range(1, 10**6) if (name := f"{recipe}-{number:03d}") not in taken)
-
-
 def fingerprint(recipe: Recipe) -> str:
     """SHA-256 of the recipe's values, so that two snapshots of one recipe can be told from others."""
     return hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()

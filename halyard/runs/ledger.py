@@ -53,13 +53,6 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
 
-    def __getitem__(self, occurrence: int) -> Entry:
-        """The entry of an occurrence that no longer waits."""
-        return self._entries[occurrence]
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def in_flight(self, occurrence: int, prompt_id: str) -> None:
         """Nothing; its answers are being sampled, for the first time or again (a resume, an engine's restart).
 
@@ -83,10 +76,6 @@ class Ledger:
     def failed(self, occurrence: int, why: str) -> None:
         """Nothing; it could not be answered or judged."""
         self._move(occurrence, "failed", why=why)
-
-    def unsettled(self) -> list[int]:
-        """Occurrences that are neither trained, dropped nor failed, oldest first."""
-        return sorted(number for number, entry in self._entries.items() if entry.state in ("in_flight", "scored"))
 
     def coverage(self) -> Coverage:
         """What became of the prompts until now."""

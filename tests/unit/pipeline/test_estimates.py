@@ -34,7 +34,7 @@ def test_an_rl_step() -> None:
     )
     load = load_of(stage, recipe(engine={"max_model_len": 500}).cluster)
     assert (load.sequences_per_step, load.tokens_per_step) == (256, 128_000)
-    assert (load.optimizer_steps, load.sequences) == (200, 25_600)
+    assert load.optimizer_steps == 200
     assert str(load) == "256 sequences a step (at most 128,000 tokens), 200 optimiser steps"
 
 

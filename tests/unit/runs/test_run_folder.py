@@ -11,7 +11,7 @@ import pytest
 
 from configs.recipe import Recipe
 from halyard.errors import ConfigError
-from halyard.runs.folder import RunFolder, fingerprint, free_name
+from halyard.runs.folder import RunFolder, fingerprint
 
 
 def recipe(**changes: object) -> Recipe:
@@ -37,12 +37,6 @@ def test_a_name_is_used_once(tmp_path: Path) -> None:
 def test_what_is_no_run_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no run"):
         RunFolder.open(tmp_path)
-
-
-def test_names_count_up(tmp_path: Path) -> None:
-    assert free_name(tmp_path, "tiny") == "tiny-001"
-    RunFolder.create(tmp_path, "tiny-001", recipe())
-    assert free_name(tmp_path, "tiny") == "tiny-002"
 
 
 def test_another_recipe_is_refused_with_the_keys(tmp_path: Path) -> None:
