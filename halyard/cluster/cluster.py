@@ -73,6 +73,8 @@ class Cluster:
         if role in self._engines and self._shapes[role] != shape:
             await self.release_engine(role)
         if role in self._engines:
+            if not all([await self._engines[role].lives(copy) for copy in self._engines[role].copies]):
+                await self.restart_engine(role)
             await self._engines[role].load_snapshot(path, version)
             return self._engines[role]
         names = [f"engine-{role}-{index}" for index in range(self.config.engine.count)]

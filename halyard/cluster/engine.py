@@ -79,7 +79,8 @@ class Engine:
         """Hold all requests for the block, those in flight and those that come; none is lost.
 
         Caches of keys and values, of images and of their encodings are dropped, and requests in flight
-        go on from their tokens so far. Sent within one pause, requests are scheduled in the order sent.
+        go on from their tokens so far. Requests sent within one pause start together, in the order sent, so
+        that with nothing else in flight their log-probs are the same to the last bit each time.
         """
         await self._everyone("pause")
         try:

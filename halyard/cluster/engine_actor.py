@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
     from vllm.distributed.weight_transfer.base import WeightTransferInitRequest, WeightTransferUpdateRequest
     from vllm.v1.engine.async_llm import AsyncLLM
+    from vllm.v1.engine.output_processor import RequestOutputCollector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class EngineActor:
         self._spec = spec
         self._llm: AsyncLLM | None = None
         self._numbers = itertools.count()
+        self._door = asyncio.Lock()
         self._pauses = 0
         self._tokens = 0
         self._in_flight = 0
@@ -72,22 +74,29 @@ class EngineActor:
         return processes.family(os.getpid())
 
     async def generate(self, request: GenerationRequest) -> tuple[Completion, ...]:
-        """One answer for each of the request's seeds, in their order."""
-        prompt = await self._render(request.token_ids, request.images)
+        """One answer for each of the request's seeds, in their order.
+
+        Requests reach vLLM in the order in which they came here, however long their images take.
+        """
         self._in_flight += len(request.seeds)
         try:
-            outputs = await asyncio.gather(*(self._sample(request, prompt, seed) for seed in request.seeds))
+            async with self._door:
+                prompt = await self._render(request.token_ids, request.images)
+                samples = [await self._send(prompt, _params(request, seed)) for seed in request.seeds]
+            outputs = await asyncio.gather(*map(self._answer, samples))
         finally:
             self._in_flight -= len(request.seeds)
-        self._tokens += sum(len(output.token_ids) for output in outputs)
-        return tuple(outputs)
+        completions = tuple(map(_completion, outputs, request.seeds))
+        self._tokens += sum(len(completion.token_ids) for completion in completions)
+        return completions
 
     async def score(self, token_ids: Sequence[int], images: Sequence[Image]) -> list[float]:
         """Log-probs of given tokens, in nats, each predicted from those before it; 0 for the first."""
         from vllm import SamplingParams
 
         prompt = await self._render(token_ids, images)
-        output = await self._run(prompt, SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=1.0))
+        params = SamplingParams(max_tokens=1, prompt_logprobs=0, temperature=1.0)
+        output = await self._answer(await self._send(prompt, params))
         found = output.prompt_logprobs or []
         pairs = zip(token_ids, found, strict=True)
         return [entry[token].logprob if entry is not None else 0.0 for token, entry in pairs]
@@ -99,10 +108,11 @@ class EngineActor:
             await self._live().pause_generation(mode="keep", clear_cache=True)
 
     async def resume(self) -> None:
-        """Go on with the requests held, when the outermost pause ends."""
-        self._pauses -= 1
-        if self._pauses == 0:
-            await self._live().resume_generation()
+        """Go on with the requests held, when the outermost pause ends and all that came before are with vLLM."""
+        async with self._door:
+            self._pauses -= 1
+            if self._pauses == 0:
+                await self._live().resume_generation()
 
     async def load_files(self, paths: Sequence[str], version: int) -> int:
         """Take the weights in safetensors files; returns how many tensors they had. Pause around it."""
@@ -190,35 +200,43 @@ class EngineActor:
             )
         return rendered
 
-    async def _sample(self, request: GenerationRequest, prompt: Any, seed: int) -> Completion:
-        from vllm import SamplingParams
-
-        params = SamplingParams(
-            temperature=request.temperature,
-            top_p=request.top_p,
-            max_tokens=request.max_tokens,
-            seed=seed,
-            logprobs=0,
-            flat_logprobs=True,
-            detokenize=False,
-        )
-        return _completion(await self._run(prompt, params), seed)
-
-    async def _run(self, prompt: Any, params: SamplingParams) -> RequestOutput:
+    async def _send(self, prompt: Any, params: SamplingParams) -> RequestOutputCollector:
+        """Give vLLM a request; what it answers will be in the collector."""
         from vllm.sampling_params import RequestOutputKind
 
         params.output_kind = RequestOutputKind.FINAL_ONLY
         try:
-            outputs = [output async for output in self._live().generate(prompt, params, str(next(self._numbers)))]
-        except EngineError:
+            return await self._live().add_request(str(next(self._numbers)), prompt, params)
+        except Exception as error:
+            raise EngineError(self._tell("refused a request", error)) from None
+
+    async def _answer(self, sample: RequestOutputCollector) -> Any:
+        """The finished output of a request; cancelling the wait gives the request up."""
+        try:
+            return await sample.get()
+        except asyncio.CancelledError:
+            await self._live().abort(sample.request_id, internal=True)
             raise
         except Exception as error:
             raise EngineError(self._tell("died while it was generating", error)) from None
-        return outputs[-1]
 
     def _tell(self, what: str, error: Exception) -> str:
         cause = error.__cause__ or error
         return f"{self._spec.name} {what}: {type(cause).__name__}: {cause}. Its log: {self._spec.log}"
+
+
+def _params(request: GenerationRequest, seed: int) -> SamplingParams:
+    from vllm import SamplingParams
+
+    return SamplingParams(
+        temperature=request.temperature,
+        top_p=request.top_p,
+        max_tokens=request.max_tokens,
+        seed=seed,
+        logprobs=0,
+        flat_logprobs=True,
+        detokenize=False,
+    )
 
 
 def _completion(output: RequestOutput, seed: int) -> Completion:

@@ -22,6 +22,7 @@ from configs.cluster import ClusterConfig, EngineConfig
 from configs.training import OptimizerConfig
 from halyard.cluster.cluster import Cluster
 from halyard.cluster.engine import Engine
+from halyard.cluster.processes import MARK
 from halyard.cluster.transfer import publish
 from halyard.cluster.types import Completion, GenerationRequest, LossFunction, LossInputs, LossOutput, TrainSequence
 from halyard.errors import EngineError
@@ -60,6 +61,15 @@ def _shake(file: Path) -> None:
     save_file(changed, file, metadata={"format": "pt"})
 
 
+def is_ours(process: psutil.Process) -> bool:
+    """Whether a process that runs was started by the cluster of these tests."""
+    try:
+        mark = process.environ().get(MARK, "")
+        return mark.startswith(f"{os.getpid()}:") and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cluster(tmp_path_factory) -> AsyncIterator[Cluster]:
     config = ClusterConfig(
@@ -67,10 +77,9 @@ async def cluster(tmp_path_factory) -> AsyncIterator[Cluster]:
         verify_weights=True,
         engine_restarts=4,
     )
-    before = set(psutil.pids())
     async with await Cluster.start(config, logs=tmp_path_factory.mktemp("logs")) as cluster:
         yield cluster
-    left = [p.cmdline() for p in psutil.process_iter() if p.pid not in before and "VLLM::" in " ".join(p.cmdline())]
+    left = [process for process in psutil.process_iter() if is_ours(process)]
     assert left == []
 
 
@@ -214,6 +223,30 @@ async def test_a_pause_changes_no_token(engine, prompts):
     async with engine.paused(), engine.paused():
         assert not running.done()
     assert [one.token_ids for one in await running] == [one.token_ids for one in undisturbed]
+
+
+async def test_what_is_sent_within_a_pause_is_the_same_to_the_last_bit(engine, prompts):
+    async def together() -> list[Completion]:
+        async with engine.paused():
+            held = [
+                asyncio.create_task(engine.generate(request(prompts[kind], seeds=range(seed, seed + 4), max_tokens=60)))
+                for kind in ("image", "text")
+                for seed in range(0, 20, 4)
+            ]
+            await asyncio.sleep(0)
+        return [one for group in await asyncio.gather(*held) for one in group]
+
+    assert await together() == await together()
+
+
+async def test_a_request_that_nobody_waits_for_is_given_up(engine, prompts):
+    task = asyncio.create_task(engine.generate(request(prompts["image"], seeds=range(8), max_tokens=250)))
+    while (await engine.stats()).running < 8:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    async with asyncio.timeout(2):
+        while (await engine.stats()).running:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_prompt_that_is_too_long_is_refused_and_nothing_breaks(engine, prompts):
