@@ -71,12 +71,7 @@ def divide(lengths: Sequence[int], *, ranks: int, tokens_per_pack: int) -> Divis
 
 
 def collate(sequences: Sequence[TrainSequence]) -> Pack:
-    """The sequences as one micro-batch; no sequences at all give a pack of one token that learns nothing.
-
-    Raises:
-        LearnerError: some of the sequences have old or reference log-probs, advantages or rollout
-            log-probs and others have not.
-    """
+    """Checked sequences as one micro-batch; none at all give a pack of one token that learns nothing."""
     if not sequences:
         return _empty()
     masks = [np.asarray(sequence.loss_mask, dtype=bool) for sequence in sequences]
@@ -105,7 +100,7 @@ def check(sequences: Sequence[TrainSequence]) -> None:
 
     Raises:
         LearnerError: there are none, or a sequence is empty, its lists are not as long as its token ids,
-            or it would learn its first token, which nothing comes before.
+            or it would learn its first token, which nothing comes before; or some have a list that others lack.
     """
     if not sequences:
         raise LearnerError("the learner was given no sequences: there is nothing to take a step on")
@@ -119,6 +114,10 @@ def check(sequences: Sequence[TrainSequence]) -> None:
             raise LearnerError(
                 f"sequence {index} ({tokens} tokens) is empty or learns its first token, which nothing comes before"
             )
+    for name in _OPTIONAL:
+        given = sum(getattr(sequence, name) is not None for sequence in sequences)
+        if given not in (0, len(sequences)):
+            raise LearnerError(f"{given} of {len(sequences)} sequences have {name}: give it to all or to none")
 
 
 _OPTIONAL = ("advantages", "rollout_logprobs", "old_logprobs", "reference_logprobs")
@@ -151,11 +150,8 @@ def _flat(sequences: Sequence[TrainSequence], masks: Sequence[np.ndarray], name:
 
 
 def _optional(sequences: Sequence[TrainSequence], masks: Sequence[np.ndarray], name: str) -> torch.Tensor | None:
-    given = sum(getattr(sequence, name) is not None for sequence in sequences)
-    if given == 0:
+    if getattr(sequences[0], name) is None:
         return None
-    if given < len(sequences):
-        raise LearnerError(f"{given} of {len(sequences)} sequences of a pack have {name}: give it to all or to none")
     return _flat(sequences, masks, name)
 
 

@@ -17,7 +17,8 @@ from configs.cluster import ClusterConfig
 from configs.training import OptimizerConfig
 from halyard.cluster import checkpoint_files, transfer
 from halyard.cluster.batch import Division, check, divide
-from halyard.cluster.learner_rank import LearnerRank, Packs, RankSpec, Task
+from halyard.cluster.learner_rank import LearnerRank
+from halyard.cluster.rank_types import Packs, RankSpec, RankUpdate, Task
 from halyard.cluster.types import LossFunction, TrainSequence, Transfer, Update
 from halyard.cluster.waits import waiting
 from halyard.errors import HalyardError, LearnerError
@@ -25,7 +26,6 @@ from halyard.errors import HalyardError, LearnerError
 if TYPE_CHECKING:
     from halyard.cluster.bundles import Bundles
     from halyard.cluster.engine import Engine
-    from halyard.cluster.trainer import RankUpdate
 
 
 class Learner:
@@ -224,16 +224,25 @@ class Learner:
         return await asyncio.gather(*(self._ask(rank, method, *arguments) for rank in range(len(self._actors))))
 
     async def _ask(self, rank: int, method: str, *arguments: Any) -> Any:
+        """What a rank answers. Once one failed, all are stopped: the others would wait for it for ever.
+
+        Raises:
+            HalyardError: what all ranks refused alike.
+            LearnerError: the rank failed or died.
+        """
         spec = self._specs[rank]
         try:
             return await getattr(self._actors[rank], method).remote(*arguments)
         except RayTaskError as error:
             if isinstance(error.cause, HalyardError):
                 raise type(error.cause)(str(error.cause)) from None
+            self.kill()
             raise LearnerError(f"{spec.name} failed: {error.cause!r}. Its log: {spec.log}") from error
         except RayActorError:
+            self.kill()
             raise LearnerError(f"{spec.name} died: its process is gone. Its log: {spec.log}") from None
         except RayError as error:
+            self.kill()
             raise LearnerError(f"{spec.name} was lost: {error}. Its log: {spec.log}") from None
 
 

@@ -5,49 +5,22 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs.cluster import LearnerConfig
-from configs.training import OptimizerConfig
 from halyard.cluster import placement, processes
-from halyard.cluster.types import LossFunction, TrainSequence
+from halyard.cluster.rank_types import Packs, RankSpec, RankUpdate, Task
+from halyard.cluster.types import LossFunction
 
 if TYPE_CHECKING:
     import numpy as np
     from torch._C._distributed_c10d import TCPStore
 
-    from halyard.cluster.trainer import RankUpdate, Trainer
+    from halyard.cluster.trainer import Trainer
     from halyard.cluster.transfer import Way
 
-Packs = Sequence[Sequence[TrainSequence]]
-"""The sequences of each micro-batch of a rank."""
-
 _THIS_MACHINE = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankSpec:
-    """What a rank's actor is started with; `patience` is how long, in seconds, it waits for other ranks."""
-
-    name: str
-    rank: int
-    ranks: int
-    log: Path
-    learner: LearnerConfig
-    patience: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What to train: the policy in a folder, with a fresh optimiser, over `steps` optimiser steps."""
-
-    path: Path
-    optimizer: OptimizerConfig
-    steps: int
-    seed: int
 
 
 class LearnerRank:

@@ -10,12 +10,9 @@ micro-batch is the last of the step is said explicitly, since their number chang
 
 from __future__ import annotations
 
-import contextlib
 import math
-import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +24,8 @@ from configs.cluster import LearnerConfig
 from halyard.cluster import checkpoint, weights, zero
 from halyard.cluster.batch import Pack, collate
 from halyard.cluster.checkpoint_files import sync
-from halyard.cluster.learner_rank import Packs, Task
 from halyard.cluster.optimizer import freeze
+from halyard.cluster.rank_types import Packs, RankUpdate, Task
 from halyard.cluster.schedules import learning_rate
 from halyard.cluster.training_module import TrainingModule
 from halyard.cluster.types import LossFunction
@@ -39,24 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from halyard.cluster.types import TrainSequence
-
-
-@dataclass(slots=True, kw_only=True)
-class RankUpdate:
-    """One rank's part of an update: `loss` and `metrics` are sums over its micro-batches."""
-
-    loss: float = 0.0
-    grad_norm: float = 0.0
-    learning_rate: float = 0.0
-    metrics: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-    @contextlib.contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Add the time that the block takes to a phase."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] += time.perf_counter() - start
 
 
 class Trainer:
@@ -107,15 +86,16 @@ class Trainer:
         """This rank's sums of the loss ("loss") and its metrics, without a step.
 
         Raises:
-            LearnerError: the loss function failed, or the loss is not finite.
+            LearnerError: on all ranks, if on any of them the loss function failed or the loss is not finite.
         """
-        update = RankUpdate()
+        update, problems = RankUpdate(), []
         with torch.no_grad():
             for sequences in packs:
                 _, result = self._module(self._pack(sequences), 1.0, loss)
                 _count(result, update)
-                if result.problem:
-                    raise LearnerError(f"rank {zero.rank()}: {result.problem}")
+                problems += [result.problem] if result.problem else []
+        if told := self._share(problems):
+            raise LearnerError(f"the evaluation failed: {'; '.join(told[:3])}")
         return {"loss": update.loss, **update.metrics}
 
     def logprobs(self, packs: Packs, temperature: float, *, of_reference: bool) -> list[list[np.ndarray]]:
@@ -226,21 +206,23 @@ class Trainer:
         Raises:
             LearnerError: says which rank, and what is wrong there.
         """
-        count = torch.tensor(len(problems), device=self._device)
-        distributed.all_reduce(count)
-        told = [f"rank {zero.rank()}: {problem}" for problem in problems]
-        if not count and not self._squares.isfinite().all():
-            odd = [
-                name for (name, _), square in zip(self._trained, self._squares, strict=True) if not square.isfinite()
-            ]
+        told = self._share(problems)
+        if not told and not self._squares.isfinite().all():
+            odd = [n for (n, _), square in zip(self._trained, self._squares, strict=True) if not square.isfinite()]
             told = [f"the gradient of {len(odd)} tensors is not finite, the first being {odd[0]}"]
-        elif count:
-            everyone: list[Any] = [None] * zero.world_size()
-            distributed.all_gather_object(everyone, told)
-            told = [line for lines in everyone for line in lines]
         if told:
             self._spoilt = True
             raise LearnerError(f"step {self._steps + 1} was refused, and no weight has changed: {'; '.join(told[:3])}")
+
+    def _share(self, problems: list[str]) -> list[str]:
+        """The problems of all ranks; the ranks wait for each other."""
+        count = torch.tensor(len(problems), device=self._device)
+        distributed.all_reduce(count)
+        if not count:
+            return []
+        everyone: list[Any] = [None] * zero.world_size()
+        distributed.all_gather_object(everyone, [f"rank {zero.rank()}: {problem}" for problem in problems])
+        return [line for lines in everyone for line in lines]
 
 
 def _count(result: Any, update: RankUpdate) -> None:

@@ -204,6 +204,8 @@ async def test_the_death_of_a_rank_is_told_at_once(cluster: Cluster, policy: Pat
     os.kill(learner_pids()[0], signal.SIGKILL)
     with pytest.raises(LearnerError, match=r"learner-policy-\d died: its process is gone\. Its log: .*learner-policy"):
         await step
+    with pytest.raises(LearnerError, match="died"):  # the other rank was not left waiting
+        await learner.checksums()
     assert time.monotonic() - killed < 10
 
 

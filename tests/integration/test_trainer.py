@@ -17,7 +17,7 @@ from support.training import Reference, likelihood, sequences, train_by_the_book
 
 from configs.cluster import LearnerConfig
 from configs.training import OptimizerConfig
-from halyard.cluster.learner_rank import Task
+from halyard.cluster.rank_types import Task
 from halyard.cluster.types import LossInputs, LossOutput, TrainSequence
 from halyard.errors import LearnerError
 
