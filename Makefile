@@ -30,7 +30,7 @@ $(STAMP):
 	@rm -f .venv/.halyard-*; touch $@
 	@echo "Set up. '. .venv/bin/activate' gives you the halyard command."
 
-quickstart: $(STAMP) ## Run the whole pipeline on this machine's CPU (about ten minutes)
+quickstart: $(STAMP) ## Run the whole pipeline on this machine's CPU (ten to twenty minutes)
 	@$(BIN)/halyard run quickstart
 
 test: $(STAMP) ## All tests: unit, integration and end to end
