@@ -82,11 +82,11 @@ class Screen:
 
     def note(self, text: str, style: str = "dim") -> None:
         """Show a line beside the bar."""
-        self.console.print(text, style=style, markup=False)
+        self.console.print(text, style=style, markup=False, soft_wrap=True)
 
     def done(self, title: str, text: str) -> None:
         """Show what came of a stage."""
-        self.console.print(f"[green]✓[/] {title}  {text}")
+        self.console.print(f"[green]✓[/] {title}  {escape(text)}", soft_wrap=True)
 
     def checks(self, checks: Sequence[Mapping[str, Any]]) -> None:
         """Show the table of the preflight: each check with what it found."""
