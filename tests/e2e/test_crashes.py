@@ -56,14 +56,18 @@ def test_the_driver_is_killed(whole: Path, tmp_path: Path) -> None:
     with started(*run(folder), cwd=tmp_path) as process:
         wait_for("five steps", lambda: len(metrics(folder)) >= 5, process)
         family = psutil.Process(process.pid).children(recursive=True)
+        workers = [one for kind in ("Engine", "Learner") for one in descendants(process.pid, kind)]
+        assert workers
         os.kill(process.pid, signal.SIGKILL)
         process.wait(timeout=30)
-        _, alive = psutil.wait_procs(family, timeout=30)
+        _, alive = psutil.wait_procs(workers, timeout=30)
         assert gone(alive), f"outlived their driver: {[p.cmdline()[:2] for p in alive if p.is_running()]}"
     refused = halyard(*run(folder), cwd=tmp_path, timeout=60)
     assert refused.returncode == 2
     assert "--resume" in refused.stderr
     resume_equals(folder, whole)
+    # Ray's own agents notice late that their node is gone; the next start sweeps what is left.
+    assert gone(family), f"outlived the next start: {[p.cmdline()[:2] for p in family if p.is_running()]}"
 
 
 def test_a_learner_is_killed(whole: Path, tmp_path: Path) -> None:
