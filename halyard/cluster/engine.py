@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Copy:
-    """One actor with the policy; `load` counts the tokens it has been asked for and not yet given."""
+    """One actor with the policy; `load` counts the tokens it has been asked for and not yet given.
+
+    `killed` says that we killed it: an actor may still answer for a moment after that.
+    """
 
     spec: EngineSpec
     actor: Any
     pids: Sequence[int]
     load: int = 0
+    killed: bool = False
 
 
 class Engine:
@@ -151,6 +155,8 @@ class Engine:
 
     async def lives(self, copy: Copy) -> bool:
         """Whether a copy still answers."""
+        if copy.killed:
+            return False
         try:
             await self._ask(copy, "health", seconds=10)
         except HalyardError:
@@ -160,6 +166,7 @@ class Engine:
     def kill(self) -> None:
         """Stop all copies at once; what waits for them is told that they died."""
         for copy in self.copies:
+            copy.killed = True
             ray.kill(copy.actor)
 
     async def _everyone(self, method: str, *arguments: Any) -> list[Any]:
