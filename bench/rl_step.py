@@ -262,21 +262,17 @@ def case(shape: str, stage: RlStage, lines: Sequence[Mapping[str, Any]], engine:
 
 
 def show(cases: Sequence[Case]) -> None:
-    """Print the table."""
-    table = Table(title="Seconds of an RL step; phases overlap")
-    for name in ("answers", "staleness", "step", *PHASES, "tokens/s", "engine alone", "learner alone", "overhead"):
-        table.add_column(name, justify="right")
+    """Print the table: a column for each case."""
+    table = Table("", title="Seconds of an RL step; phases overlap")
     for one in cases:
-        table.add_row(
-            one.shape,
-            str(one.staleness),
-            f"{one.step_seconds:.2f} ± {one.step_spread:.2f}",
-            *(f"{one.phases[name]:.2f}" for name in PHASES),
-            f"{one.tokens_per_second:,.0f}",
-            f"{one.engine_seconds:.2f}",
-            f"{one.learner_seconds:.2f}",
-            f"{one.overhead:+.0%}",
-        )
+        table.add_column(f"{one.shape}\nstaleness {one.staleness}", justify="right")
+    table.add_row("step", *(f"{one.step_seconds:.2f} ± {one.step_spread:.2f}" for one in cases))
+    for name in PHASES:
+        table.add_row(f"  {name}", *(f"{one.phases[name]:.2f}" for one in cases))
+    table.add_row("engine alone", *(f"{one.engine_seconds:.2f}" for one in cases))
+    table.add_row("learner alone", *(f"{one.learner_seconds:.2f}" for one in cases))
+    table.add_row("overhead", *(f"{one.overhead:+.0%}" for one in cases))
+    table.add_row("tokens/s", *(f"{one.tokens_per_second:,.0f}" for one in cases))
     Console().print(table)
 
 
