@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from configs.cluster import Deadlines
     from halyard.cluster.engine import Engine
     from halyard.cluster.learner import Learner
     from halyard.data.mixture import Mixture
+    from halyard.runs.listeners import Events, Progress
     from halyard.runs.stage import StageFolder
     from model.render import Renderer
     from rewards.scorer import Scorer
-
-
-class Progress(Protocol):
-    """Told after each step; shows it to a person."""
-
-    def __call__(self, step: int, total: int, figures: Mapping[str, float]) -> None:
-        """`step` of `total` is done, with these figures."""
-        ...
-
-
-class Events(Protocol):
-    """Told of every change of state worth a line in the run's log."""
-
-    def __call__(self, kind: str, **fields: Any) -> None:
-        """Record an event."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
