@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from halyard.data.types import Verdict as Verdict
-    from rewards.registry import Sample as Sample
     from rewards.registry import reward as reward
+    from rewards.sample import Sample as Sample
 
 __version__ = "0.1.0"
-_HOMES = {"Verdict": "halyard.data.types", "reward": "rewards.registry", "Sample": "rewards.registry"}
+_HOMES = {"Verdict": "halyard.data.types", "reward": "rewards.registry", "Sample": "rewards.sample"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Rewards that researchers write: a decorated function of one sample, loaded by file, its parameters checked.
+"""Rewards that people write: a decorated function of a sample, loaded by file or module, its parameters set.
 
 from halyard import Sample, reward
 
@@ -9,57 +9,85 @@ def short(sample: Sample, limit: int = 200) -> float:
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import importlib
 import importlib.util
 import inspect
-import json
-import math
 import sys
-import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import Any, Literal, TypeVar, overload
 
-from pydantic import ConfigDict, ValidationError, create_model
-
-from configs.faults import EXPECTED, literal, nearest
-from halyard.data.types import Verdict
+from configs.faults import nearest
 from halyard.errors import ConfigError, RewardError
-from rewards.sample import Judgement, Sample, brief
-
-__all__ = ["LoadedReward", "Sample", "judge_async", "judge_with", "load", "reward"]
+from rewards.parameters import checked, settable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Form = Literal["single", "batch", "group"]
 _MARK = "__halyard_reward__"
 
 
-def reward(function: Function) -> Function:
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the decorator was told: what the function takes, and whether it may run in the caller's process."""
+
+    form: Form = "single"
+    inline: bool = False
+
+
+@overload
+def reward(function: Function, /) -> Function: ...
+@overload
+def reward(*, batch: bool = False, group: bool = False, inline: bool = False) -> Callable[[Function], Function]: ...
+def reward(
+    function: Callable[..., Any] | None = None, /, *, batch: bool = False, group: bool = False, inline: bool = False
+) -> Any:
     """The function itself, marked as a reward.
 
     It takes one `Sample`, then parameters that a recipe may set by name, and returns a number or a `Verdict`
-    (or, with `async def`, will do so). What it raises fails the verdict; it never counts as 0.
+    (or, with `async def`, will do so). With `batch=True` it takes a list of samples, whichever there are, and
+    returns a list with one number or verdict for each; with `group=True` that list is all the samples of one
+    prompt. What it raises fails the verdict; it never counts as 0.
+
+    `inline=True` runs it where the samples are instead of in a process with a deadline: only for what takes
+    microseconds, whatever the text.
 
     Raises:
-        RewardError: the function takes no sample.
+        RewardError: the function takes no sample, or is to be two things at once.
     """
+    if function is None:
+        if batch and group:
+            raise RewardError("a reward is called with batch=True or with group=True, not both: a group is a batch")
+        mark = Mark("group" if group else "batch" if batch else "single", inline)
+        return partial(_marked, mark=mark)
+    return _marked(function, Mark())
+
+
+def _marked(function: Function, mark: Mark) -> Function:
     named = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
     if not named:
         raise RewardError(f"the reward {function.__qualname__} takes nothing, expected a Sample as its first argument")
-    setattr(function, _MARK, True)
+    if mark.inline and inspect.iscoroutinefunction(function):
+        raise RewardError(f"the reward {function.__qualname__} is async def: it runs where the samples are anyway")
+    setattr(function, _MARK, mark)
     return function
+
+
+def mark_of(function: object) -> Mark | None:
+    """What `@reward` was told of a function; None for one without it."""
+    return getattr(function, _MARK, None)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedReward:
-    """A reward with its parameters set: call it with a sample."""
+    """A reward with its parameters set: call it with a sample, or a list of samples if `form` is not single."""
 
     name: str
-    function: Callable[[Sample], Any]
+    function: Callable[..., Any]
+    mark: Mark = Mark()
 
     @property
     def is_async(self) -> bool:
@@ -74,15 +102,34 @@ def load(path: str, name: str, parameters: Mapping[str, Any] | None = None, *, r
         ConfigError: there is no such file, module, reward or parameter, or a parameter's value is wrong.
         RewardError: the file cannot be run.
     """
-    module = _from_file((root / path).resolve()) if path.endswith(".py") else _from_module(path)
-    function = getattr(module, name, None)
-    if not getattr(function, _MARK, False):
-        rewards = [key for key, value in vars(module).items() if getattr(value, _MARK, False)]
-        found = "is not decorated with @reward" if callable(function) else "is not there"
-        there = f"it has {', '.join(rewards)}{nearest(name, rewards)}" if rewards else "no function in it is @reward"
-        raise ConfigError(f"{path}: the reward {name} {found}: {there}")
+    function = getattr(load_module(path, root), name, None)
+    mark = mark_of(function)
+    if mark is None:
+        raise ConfigError(f"{path}: the reward {name} {_missing(function, name, marked_in(load_module(path, root)))}")
     assert callable(function)
-    return LoadedReward(name, partial(function, **_checked(function, parameters or {}, f"{path}: {name}")))
+    values = checked(function, settable(function), parameters or {}, f"{path}: {name}")
+    return LoadedReward(name, partial(function, **values), mark)
+
+
+def _missing(function: object, name: str, rewards: list[str]) -> str:
+    found = "is not decorated with @reward" if callable(function) else "is not there"
+    there = f"it has {', '.join(rewards)}{nearest(name, rewards)}" if rewards else "no function in it is @reward"
+    return f"{found}: {there}"
+
+
+def marked_in(module: ModuleType) -> list[str]:
+    """Names of the rewards that a module defines or imports, in its order."""
+    return [key for key, value in vars(module).items() if mark_of(value)]
+
+
+def load_module(path: str, root: Path = Path()) -> ModuleType:
+    """The module of a file, relative to `root`, or an importable one.
+
+    Raises:
+        ConfigError: it is not there.
+        RewardError: it cannot be run.
+    """
+    return _from_file((root / path).resolve()) if path.endswith(".py") else _from_module(path)
 
 
 def _from_file(file: Path) -> ModuleType:
@@ -112,78 +159,3 @@ def _from_module(name: str) -> ModuleType:
         raise RewardError(f"{name}: cannot be imported: {error}") from error
     except Exception as error:
         raise RewardError(f"{name}: cannot be imported: {type(error).__name__}: {error}") from error
-
-
-def _checked(function: Callable[..., Any], parameters: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The parameters as the function's signature types them.
-
-    Raises:
-        ConfigError: one is unknown, missing or of another type.
-    """
-    _, *settable = inspect.signature(function).parameters.values()
-    settable = [p for p in settable if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    types = _types(function, [parameter.name for parameter in settable], where)
-    fields: dict[str, Any] = {
-        p.name: (types.get(p.name, Any), ... if p.default is p.empty else p.default) for p in settable
-    }
-    model = create_model(where, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields)
-    try:
-        checked = model.model_validate_json(json.dumps(dict(parameters)), strict=True)
-    except ValidationError as error:
-        raise ConfigError(_complaint(error, where, list(fields))) from error
-    return {name: getattr(checked, name) for name in parameters}
-
-
-def _types(function: Callable[..., Any], names: list[str], where: str) -> dict[str, Any]:
-    annotations = {name: value for name, value in function.__annotations__.items() if name in names}
-    try:
-        return typing.get_type_hints(SimpleNamespace(__annotations__=annotations), globalns=function.__globals__)
-    except NameError as error:
-        raise RewardError(f"{where}: the type of a parameter cannot be found: {error}") from error
-
-
-def _complaint(error: ValidationError, where: str, names: list[str]) -> str:
-    first = error.errors()[0]
-    parameter = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        known = f"; it takes {', '.join(names)}" if names else "; it takes none"
-        return f"{where}: has no parameter {parameter}{nearest(parameter, names) or known}"
-    if first["type"] == "missing":
-        return f"{where}: its parameter {parameter} is missing and has no default"
-    expected = EXPECTED.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
-    return f"{where}: its parameter {parameter} is {literal(first['input'])}, expected {expected}"
-
-
-def to_judgement(returned: object, name: str) -> Judgement:
-    """What a function returned, as a judgement; a failed one for what is no finite number and no verdict."""
-    if isinstance(returned, Verdict):
-        return Judgement(returned.reward, returned.reason or f"{name} gave a verdict", returned.components)
-    if isinstance(returned, str) or not hasattr(returned, "__float__"):
-        said = "None" if returned is None else f"{type(returned).__name__} {brief(repr(returned))}"
-        return Judgement(None, f"{name} returned no number: {said}")
-    number = float(typing.cast(typing.SupportsFloat, returned))
-    if not math.isfinite(number):
-        return Judgement(None, f"{name} returned no finite number: {number}")
-    return Judgement(number, f"{number:g}")
-
-
-def judge_with(path: str, name: str, parameters: Mapping[str, Any], root: str) -> Callable[[Sample], Judgement]:
-    """What a pool's process runs for a reward that is not `async def`."""
-    loaded = load(path, name, parameters, root=Path(root))
-
-    def judge(sample: Sample) -> Judgement:
-        return to_judgement(loaded.function(sample), name)
-
-    return judge
-
-
-async def judge_async(loaded: LoadedReward, sample: Sample, seconds: float) -> Judgement:
-    """The judgement of an `async def` reward, which runs in the caller's event loop."""
-    waiting: Awaitable[Any] = loaded.function(sample)
-    try:
-        returned = await asyncio.wait_for(waiting, seconds)
-    except TimeoutError:
-        return Judgement(None, f"{loaded.name} took longer than its {seconds:g} s")
-    except Exception as error:
-        return Judgement(None, f"{loaded.name} raised {type(error).__name__}: {error}")
-    return to_judgement(returned, loaded.name)

@@ -12,10 +12,11 @@ from typing import Protocol
 from configs.rewards import AnswerTerm, FormatTerm, JudgeTerm, PythonTerm, RewardsConfig, Term
 from halyard.errors import ConfigError
 from halyard.tasks import Task
+from rewards.calls import judge_async, to_judgement
 from rewards.grader import Answered, Grader
 from rewards.judge import Criterion, HttpJudge, Judge
 from rewards.pool import Pool
-from rewards.registry import LoadedReward, judge_async, load
+from rewards.registry import LoadedReward, load
 from rewards.sample import Judgement, Sample
 from rewards.structure import format_fault, split
 from rewards.worker import Job
@@ -102,7 +103,7 @@ def _function(term: PythonTerm, config: RewardsConfig, root: Path) -> Judging:
     loaded = load(term.path, term.name, term.parameters, root=root)
     if loaded.is_async:
         return AsyncJudging(loaded)
-    job = Job("rewards.registry", "judge_with", (term.path, term.name, term.parameters, str(root.resolve())))
+    job = Job("rewards.calls", "judge_with", (term.path, term.name, term.parameters, str(root.resolve())))
     pool = Pool(job, workers=config.workers, deadline=config.deadline)
     pool.start()
     return PoolJudging(pool)
@@ -196,7 +197,8 @@ class AsyncJudging:
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """What the function returned, or how it failed."""
-        return await asyncio.gather(*(judge_async(self.loaded, one, ASYNC_SECONDS) for one in samples))
+        returned = await asyncio.gather(*(judge_async(self.loaded, one, ASYNC_SECONDS) for one in samples))
+        return [to_judgement(one, self.loaded.name) for one in returned]
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -244,7 +244,7 @@ async def test_an_async_function_runs_where_the_loop_is() -> None:
 
 
 def test_memory_is_limited() -> None:
-    job = Job("rewards.registry", "judge_with", ("unruly.py", "by_request", {}, str(UNRULY)))
+    job = Job("rewards.calls", "judge_with", ("unruly.py", "by_request", {}, str(UNRULY)))
     pool = Pool(job, workers=1, deadline=5.0, memory_gib=1.0)
     try:
         judgement = pool.submit(sample("memory")).result(60)

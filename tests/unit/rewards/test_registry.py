@@ -10,7 +10,8 @@ import pytest
 
 from halyard.data.types import Verdict
 from halyard.errors import ConfigError, RewardError
-from rewards.registry import judge_with, load, reward, to_judgement
+from rewards.calls import judge_with, to_judgement
+from rewards.registry import load, reward
 from rewards.sample import Sample
 
 FILE = """
@@ -121,7 +122,7 @@ def test_numbers_are_scores(returned: object, score: float) -> None:
     ],
 )
 def test_what_is_no_finite_number_fails(returned: object, said: str) -> None:
-    assert to_judgement(returned, "mine")[:2] == (None, said)
+    assert to_judgement(returned, "mine")[:2] == (None, f"bad value: {said}")
 
 
 def test_verdicts_are_taken_over() -> None:
