@@ -14,7 +14,7 @@ from halyard.data.chat import to_chat
 from halyard.data.prompts import to_prompt
 from halyard.data.types import Prompt, Row, Verdict
 from halyard.errors import ConfigError
-from halyard.evals.evaluation import Evaluation, Graded, Mode
+from halyard.evals.evaluation import Graded, Mode
 from halyard.tasks import Task
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ async def evaluate(
     seed: int,
     grade: Grade,
     progress: Callable[[int, int], None] | None = None,
-) -> Evaluation:
-    """The figures of every benchmark; `data` holds the rows of each by name.
+) -> list[Graded]:
+    """Every graded answer to every benchmark, in order; `data` holds the rows of each by name.
 
     A sample's seed follows from `seed`, benchmark, prompt, mode and number alone, so that every stage is
     measured with the same draws. `progress` is told (prompts answered, prompts in all).
@@ -83,7 +83,7 @@ async def evaluate(
             tasks = [group.create_task(answer(one)) for one in work]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None  # the first failure cancelled the rest; its class tells what to do
-    return Evaluation.of([graded for task in tasks for graded in task.result()])
+    return [graded for task in tasks for graded in task.result()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +138,13 @@ async def _graded(one: _Question, completions: Sequence[Completion], renderer: R
             benchmark=one.benchmark.name,
             mode=one.mode,
             prompt_id=prompt.id,
+            sample=sample,
             family=prompt.family,
             right=verdict.reward,
             well_formed=verdict.components.get("format") == 1,
             tokens=len(completion.token_ids),
+            text=answer.text,
+            reason=verdict.reason,
         )
-        for completion, verdict in zip(completions, verdicts, strict=True)
+        for sample, (answer, completion, verdict) in enumerate(zip(answers, completions, verdicts, strict=True))
     ]

@@ -17,15 +17,18 @@ Mode = Literal["thinking", "direct"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graded:
-    """One graded answer: `right` is None where it could not be judged."""
+    """One graded answer, the `sample`-th to its prompt: `right` is None where it could not be judged."""
 
     benchmark: str
     mode: Mode
     prompt_id: str
+    sample: int
     family: str
     right: float | None
     well_formed: bool
     tokens: int
+    text: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

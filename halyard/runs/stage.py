@@ -12,7 +12,7 @@ from typing import Any
 
 from halyard.errors import HalyardError, SnapshotError
 from halyard.runs import rollouts
-from halyard.runs.atomic import clear_errors, new_folder, sweep, sync_folder, write_json
+from halyard.runs.atomic import clear_errors, new_folder, plain, sweep, sync_folder, write_json, write_text
 from halyard.runs.lines import JsonLines
 from halyard.runs.rollouts import RolloutRecord
 
@@ -66,6 +66,15 @@ class StageFolder:
         """Every rollout of the stage, step after step."""
         for file in self._rollout_files():
             yield from rollouts.read(file)
+
+    def write_evaluation(self, answers: Sequence[Mapping[str, Any]]) -> None:
+        """Nothing; every graded answer is durable in evaluation.jsonl, replacing an earlier try.
+
+        Raises:
+            HalyardError: the disk is full.
+        """
+        lines = (json.dumps(plain(answer), ensure_ascii=False) for answer in answers)
+        write_text(self.path / "evaluation.jsonl", "".join(f"{line}\n" for line in lines))
 
     @contextlib.contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:

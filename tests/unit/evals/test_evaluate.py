@@ -84,7 +84,7 @@ async def grade(answers: Sequence[Answer]) -> list[Verdict]:
 
 
 async def measured(engine: Engine, seed: int = 0) -> Evaluation:
-    return await evaluate(engine, Renderer(), CONFIG, data=DATA, seed=seed, grade=grade)  # pyright: ignore[reportArgumentType]
+    return Evaluation.of(await evaluate(engine, Renderer(), CONFIG, data=DATA, seed=seed, grade=grade))  # pyright: ignore[reportArgumentType]
 
 
 async def test_every_prompt_is_asked_in_every_mode() -> None:
@@ -104,6 +104,15 @@ async def test_every_prompt_is_asked_in_every_mode() -> None:
     assert [cell.family for cell in evaluation.families("sums", "direct")] == ["large", "small"]
     assert evaluation.families("words", "direct") == ()
     assert evaluation.overall("words", "thinking") is None
+
+
+async def test_every_answer_is_there_with_its_text() -> None:
+    answers = await evaluate(Engine(), Renderer(), CONFIG, data=DATA, seed=0, grade=grade)  # pyright: ignore[reportArgumentType]
+    assert [(one.prompt_id, one.sample) for one in answers if one.benchmark == "words"] == [
+        ("small-1", 0),
+        ("small-2", 0),
+    ]
+    assert all(float(one.text) == one.right for one in answers)
 
 
 async def test_draws_are_the_same_at_every_stage() -> None:
@@ -138,7 +147,16 @@ async def test_a_benchmark_without_rows_is_refused() -> None:
 
 def graded(prompt: str, right: float | None, family: str = "a") -> Graded:
     return Graded(
-        benchmark="b", mode="direct", prompt_id=prompt, family=family, right=right, well_formed=True, tokens=4
+        benchmark="b",
+        mode="direct",
+        prompt_id=prompt,
+        sample=0,
+        family=family,
+        right=right,
+        well_formed=True,
+        tokens=4,
+        text="",
+        reason="",
     )
 
 

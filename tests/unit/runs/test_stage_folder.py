@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,10 @@ def test_finishing_is_what_makes_it_done(folder: StageFolder) -> None:
     assert folder.done
     assert folder.summary == {"accuracy": 0.5}
     assert folder.latest_checkpoint() is None
+
+
+def test_answers_to_benchmarks_are_kept_whole(tmp_path: Path) -> None:
+    folder = StageFolder(tmp_path)
+    folder.write_evaluation([{"text": "a\nb", "right": float("nan")}, {"text": "½", "right": 1.0}])
+    lines = (tmp_path / "evaluation.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [{"text": "a\nb", "right": None}, {"text": "½", "right": 1.0}]
