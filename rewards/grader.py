@@ -28,7 +28,8 @@ class Grader:
     """Grades like `rewards.answer.grade`, with a deadline for each answer."""
 
     def __init__(self, *, workers: int, deadline: float) -> None:
-        self._pool = Pool(Job("rewards.symbolic", "checker"), workers=workers, deadline=deadline, memory_gib=MEMORY_GIB)
+        job = Job("rewards.symbolic", "checker", sealed=True)
+        self._pool = Pool(job, workers=workers, deadline=deadline, memory_gib=MEMORY_GIB)
         self._known: dict[Question, Judgement] = {}
 
     def start(self) -> None:

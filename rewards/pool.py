@@ -1,249 +1,196 @@
-"""Processes that judge, each at most for a time: what takes longer is killed, and replaced.
+"""Processes that judge, each at most for a time: what takes longer is killed, and others go on meanwhile.
 
 One thread a process feeds it through a pipe, so that a pool can be used from any thread and any event loop,
 and no signal handler is needed. (An executor cannot give up on one item; an alarm works in main threads only.)
+
+There is one process more than may work at a time. When an item turns out to be slow, its process gives its turn
+back, together with the items behind it, and the spare one takes over: a kill, and a restart, hold nobody up.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import multiprocessing
-import os
 import pickle
-import queue
-import subprocess
-import sys
 import threading
-import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import suppress
-from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-import psutil
-
+from rewards.failures import failed
+from rewards.process import WorkerProcess
 from rewards.sample import Judgement
-from rewards.worker import BOOT, Job
+from rewards.worker import Job, Reply
 
 BATCH = 32
 """Items sent to a process at a time."""
-PATIENCE = 5
-"""Times the deadline that an item may take by the clock; the deadline itself is processor time, so that a busy
-machine does not fail what an idle one judges."""
-START_SECONDS = 120.0
-_ENVIRONMENT = {"SYMPY_GROUND_TYPES": "python", "MPMATH_NOGMPY": "1", "OMP_NUM_THREADS": "1"}
-"""gmpy2 would do its arithmetic where no limit is heard, and out of proportion to its use here."""
 
 
 class _Item(NamedTuple):
     payload: bytes
-    future: Future[Judgement]
+    deadline: float
+    future: Future[Reply]
 
 
 class Pool:
-    """`workers` processes doing one job; `deadline` in seconds for each item, `memory_gib` for each process."""
+    """`workers` processes doing one job; `deadline` in seconds for each item.
+
+    `memory_gib` is what each process may take beyond what it has once it is ready; 0 for no limit.
+    """
 
     def __init__(self, job: Job, *, workers: int, deadline: float, memory_gib: float = 0) -> None:
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._processes = [WorkerProcess(job, deadline, int(memory_gib * 2**30)) for _ in range(workers)]
+        self._workers, self._deadline = workers, deadline
+        self._processes = [WorkerProcess(job, int(memory_gib * 2**30)) for _ in range(workers + 1)]
         self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
+        self._news = threading.Condition()
+        self._waiting: deque[_Item] = deque()
+        self._turns = 0
+        self._idle = 0
         self._closed = False
 
     def start(self) -> None:
         """Start the processes, unless they are; the first item would do so as well."""
-        with self._lock:
+        with self._news:
             self._start()
 
     def _start(self) -> None:
-        if not self._threads and not self._closed:
-            self._threads = [
-                threading.Thread(target=self._feed, args=(process,), name="halyard-rewards", daemon=True)
-                for process in self._processes
-            ]
-            for thread in self._threads:
-                thread.start()
+        """Start the threads, and through them all processes but the spare one, which may never be needed."""
+        if self._threads or self._closed:
+            return
+        for i, process in enumerate(self._processes):
+            arguments = (process, i < self._workers)
+            self._threads.append(threading.Thread(target=self._feed, args=arguments, name="rewards", daemon=True))
+        for thread in self._threads:
+            thread.start()
 
-    def submit(self, item: Any) -> Future[Judgement]:
+    def submit(self, item: Any) -> Future[Any]:
         """The judgement on an item, to come; it is always a judgement, never an exception."""
-        future: Future[Judgement] = Future()
+        return self._submit(item, self._deadline)
+
+    def _submit(self, item: Any, deadline: float) -> Future[Any]:
+        future: Future[Any] = Future()
         try:
             payload = pickle.dumps(item)
         except Exception as error:  # pickling runs the code of whatever the item holds
-            future.set_result(Judgement(None, f"cannot be sent to a process: {type(error).__name__}: {error}"))
+            future.set_result(failed("bad sample", f"cannot be sent to a process: {type(error).__name__}: {error}"))
             return future
-        with self._lock:  # so that no item comes to the queue behind the marks of its end
+        with self._news:
             if self._closed:
-                future.set_result(Judgement(None, "the pool is closed"))
+                future.set_result(failed("closed", "the pool is closed"))
             else:
                 self._start()
-                self._queue.put(_Item(payload, future))
+                self._waiting.append(_Item(payload, deadline, future))
+                self._news.notify_all()
         return future
 
     async def judge(self, items: Sequence[Any]) -> list[Judgement]:
         """The judgements on items, in their order."""
         return await asyncio.gather(*(asyncio.wrap_future(self.submit(item)) for item in items))
 
+    async def judge_together(self, items: Sequence[Any]) -> list[Judgement]:
+        """The judgements that the job's function gives on the list of all items, in the time that they have together.
+
+        What fails, fails for all of them.
+        """
+        if not items:
+            return []
+        reply = await asyncio.wrap_future(self._submit(list(items), self._deadline * len(items)))
+        if isinstance(reply, Judgement):
+            return [reply] * len(items)
+        if len(reply) != len(items):
+            return [failed("bad value", f"{len(reply)} judgements on {len(items)} samples")] * len(items)
+        return reply
+
     def close(self) -> None:
         """End the processes; what has not been judged by then fails."""
-        with self._lock:
+        with self._news:
             self._closed = True
-        for process in self._processes:
-            process.close()
-        for _ in self._threads:
-            self._queue.put(None)
+            for process in self._processes:
+                process.close()
+            dropped = list(self._waiting)
+            self._waiting.clear()
+            self._news.notify_all()
+        for item in dropped:
+            if item.future.running() or item.future.set_running_or_notify_cancel():
+                item.future.set_result(failed("closed", "the pool was closed"))
         for thread in self._threads:
             thread.join()
 
-    def _feed(self, process: WorkerProcess) -> None:
+    def _feed(self, process: WorkerProcess, has_turn: bool) -> None:
         """Body of a thread: it starts its process, since a child's parent-death signal follows the thread."""
-        process.start()
-        while items := self._take():
-            running = [item for item in items if item.future.set_running_or_notify_cancel()]
-            judgements = process.judge([item.payload for item in running])
-            for item, judgement in zip(running, judgements, strict=True):
-                item.future.set_result(judgement)
+        if has_turn:
+            process.start()
+            self._hand_back([])
+        while items := self._take(process):
+            fault = process.send([item.payload for item in items])
+            if fault:
+                self._hand_back([])
+                kind = "closed" if self._closed else "not started"
+                for item in items:
+                    item.future.set_result(failed(kind, f"the reward process did not start: {fault}"))
+            else:
+                self._collect(process, items)
         process.reap()
 
-    def _take(self) -> list[_Item]:
-        """The next items for one process, its fair share of the queue; none when the pool has been closed."""
-        first = self._queue.get()
-        if first is None:
-            return []
-        items = [first]
-        share = min(BATCH, 1 + self._queue.qsize() // len(self._processes))
-        while len(items) < share:
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                self._queue.put(None)
-                break
-            items.append(item)
+    def _collect(self, process: WorkerProcess, items: deque[_Item]) -> None:
+        """Bring the replies home; give the turn back at the first slow item, at a death, or at the end."""
+        has_turn = True
+
+        def give_way() -> None:
+            nonlocal has_turn
+            process.recall()
+            first = items.popleft()
+            self._hand_back(items)
+            items.clear()
+            items.append(first)
+            has_turn = False
+
+        while items and process.ready:
+            reply = process.receive(items[0].deadline, give_way if has_turn else _wait)
+            items.popleft().future.set_result(reply)
+        if has_turn:
+            self._hand_back(items)
+        else:
+            process.settle(self._deadline)
+        if process.worn or not process.ready:
+            process.start()
+
+    def _take(self, process: WorkerProcess) -> deque[_Item]:
+        """The next items for one process, its fair share of those waiting; none when the pool has been closed.
+
+        A process that would have to be started first leaves them to one that is ready, if there is one.
+        """
+        items: deque[_Item] = deque()
+        ready = process.ready
+        with self._news:
+            self._idle += ready
+            while not items and not self._closed:
+                if self._turns and self._waiting and (ready or not self._idle):
+                    items = self._share()
+                else:
+                    self._news.wait()
+            self._idle -= ready
+            self._turns -= bool(items)
+            self._news.notify_all()
         return items
 
+    def _share(self) -> deque[_Item]:
+        share = min(BATCH, 1 + len(self._waiting) // self._workers)
+        taken = [self._waiting.popleft() for _ in range(min(share, len(self._waiting)))]
+        return deque(one for one in taken if one.future.running() or one.future.set_running_or_notify_cancel())
 
-class WorkerProcess:
-    """One process and the pipe to it; started again whenever it had to be killed."""
+    def _hand_back(self, items: Sequence[_Item] | deque[_Item]) -> None:
+        """Give up a turn, and the items that were to be judged in it."""
+        with self._news:
+            closed = self._closed
+            if not closed:
+                self._waiting.extendleft(reversed(items))
+            self._turns += 1
+            self._news.notify_all()
+        if closed:
+            for item in items:
+                item.future.set_result(failed("closed", "the pool was closed"))
 
-    def __init__(self, job: Job, deadline: float, memory: int) -> None:
-        self._job, self._deadline, self._memory = job, deadline, memory
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pipe: Connection | None = None
-        self._cpu = 0.0
-        self._closed = False
 
-    def start(self) -> str:
-        """Start the process; empty when it is ready to judge, else why it is not."""
-        if self._closed:
-            return "the pool was closed"
-        ours, theirs = multiprocessing.Pipe()
-        with theirs:
-            try:
-                self._process = self._spawn(theirs.fileno())
-            except OSError as error:
-                return f"a reward process could not be started: {error}"
-        self._pipe = ours
-        if self._closed:  # meanwhile, by another thread
-            self._process.kill()
-        fault = self._handshake(ours)
-        if fault:
-            self._kill()
-        return f"a reward process did not start: {fault}" if fault else ""
-
-    def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
-        arguments = [json.dumps(sys.path), str(descriptor), str(os.getpid()), str(self._memory)]
-        return subprocess.Popen(
-            [sys.executable, "-P", "-c", BOOT, *arguments],
-            pass_fds=[descriptor],
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **_ENVIRONMENT},
-        )
-
-    def _handshake(self, pipe: Connection) -> str:
-        try:
-            pipe.send(self._job)
-            fault = pipe.recv() if pipe.poll(START_SECONDS) else f"no word from it in {START_SECONDS:g} s"
-        except (EOFError, OSError):
-            return f"it ended with {self._exit_code()}"
-        self._cpu = self._cpu_seconds()
-        return fault
-
-    def judge(self, items: Sequence[bytes]) -> Iterator[Judgement]:
-        """One judgement for each item, as they come; the process is replaced as often as it takes."""
-        left = deque(items)
-        while left:
-            fault = "" if self._pipe else self.start()
-            if not fault:
-                fault = self._send(list(left))
-            if fault:
-                left.popleft()
-                yield Judgement(None, fault)
-            while left and self._pipe:
-                left.popleft()
-                yield self._receive()
-
-    def close(self) -> None:
-        """Kill the process, from whichever thread; it is not started again."""
-        self._closed = True
-        if self._process:
-            self._process.kill()
-
-    def reap(self) -> None:
-        """Leave no process and no open pipe behind."""
-        if self._process:
-            self._kill()
-
-    def _send(self, items: list[bytes]) -> str:
-        assert self._pipe is not None
-        try:
-            self._pipe.send(items)
-        except OSError:
-            return self._died()
-        return ""
-
-    def _receive(self) -> Judgement:
-        """The next judgement; a failed one, and no process, when it took too long or the process died."""
-        assert self._pipe is not None
-        began = time.monotonic()
-        wait = self._deadline
-        try:
-            while not self._pipe.poll(wait):
-                spent, elapsed = self._cpu_seconds() - self._cpu, time.monotonic() - began
-                if spent >= self._deadline or elapsed >= PATIENCE * self._deadline:
-                    self._kill()
-                    return Judgement(None, f"no verdict within the deadline: killed after {elapsed:.1f} s")
-                wait = max(0.01, min(self._deadline - spent, PATIENCE * self._deadline - elapsed))
-            judgement, self._cpu = self._pipe.recv()
-        except (EOFError, OSError):
-            return Judgement(None, self._died())
-        return judgement
-
-    def _cpu_seconds(self) -> float:
-        assert self._process is not None
-        with suppress(psutil.Error):
-            times = psutil.Process(self._process.pid).cpu_times()
-            return times.user + times.system
-        return self._cpu
-
-    def _died(self) -> str:
-        return "the pool was closed" if self._closed else f"the reward process died: exit code {self._exit_code()}"
-
-    def _exit_code(self) -> int | None:
-        assert self._process is not None
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
-        self._kill()
-        return self._process.returncode
-
-    def _kill(self) -> None:
-        assert self._process is not None
-        if self._pipe:
-            self._pipe.close()
-            self._pipe = None
-        self._process.kill()
-        self._process.wait()
+def _wait() -> None:
+    """What is done about an item that is slow in a process without a turn: nobody waits for it."""

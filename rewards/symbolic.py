@@ -18,6 +18,7 @@ from math_verify import LatexExtractionConfig, parse, verify
 from sympy import I
 
 from rewards.answer import Question
+from rewards.latex import disarm
 from rewards.sample import Judgement, brief
 
 PRECISION = 30
@@ -26,6 +27,7 @@ AGREEMENT = 1e-12
 """Relative difference up to which two numbers are the same: exact forms agree, rounded ones do not."""
 
 logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns of the time limit that is off on purpose
+disarm()
 _LATEX = [LatexExtractionConfig()]
 
 

@@ -19,7 +19,8 @@ from configs.rewards import AnswerTerm, FormatTerm, PythonTerm, RewardsConfig
 from halyard.data.types import Verdict
 from rewards.answer import Question
 from rewards.grader import Answered, Grader
-from rewards.pool import PATIENCE, Pool
+from rewards.pool import Pool
+from rewards.process import PATIENCE
 from rewards.sample import Sample
 from rewards.scorer import Scorer
 from rewards.worker import Job
@@ -96,7 +97,7 @@ def test_what_takes_too_long_is_killed_and_replaced() -> None:
         futures = [pool.submit(item) for item in (good, BOMB, good, BOMB, good)]
         found = [future.result(60) for future in futures]
         assert [one.score for one in found] == [1, None, 1, None, 1]
-        assert "killed after" in found[1].reason
+        assert found[1].reason == "timeout: no verdict in 0.5 s, killed"
     finally:
         pool.close()
 
@@ -110,9 +111,7 @@ def test_a_process_killed_from_outside_is_replaced() -> None:
         child.kill()
         child.wait(5)
         found = [pool.submit(Question("x + x", "2x")).result(60) for _ in range(2)]
-        assert found[-1].score == 1
-        assert found[0].score is None
-        assert "died" in found[0].reason
+        assert [one.score for one in found] == [1, 1]
     finally:
         pool.close()
     assert not child.is_running()
@@ -147,7 +146,7 @@ def test_a_closed_pool_leaves_nothing_behind() -> None:
     time.sleep(0.2)
     pool.close()
     assert all(future.result(5).score is None for future in futures)
-    assert pool.submit(BOMB).result(5).reason == "the pool is closed"
+    assert pool.submit(BOMB).result(5).reason == "closed: the pool is closed"
     assert set(psutil.Process().children()) == before
 
 
@@ -226,9 +225,9 @@ async def test_a_function_that_misbehaves_fails_and_the_next_sample_is_judged() 
     assert {one for one, verdict in said.items() if verdict.reward == 1} == {"ok", "print"}
     assert {one for one, verdict in said.items() if verdict.status == "failed"} == set(asked) - {"ok", "print"}
     assert [verdicts[i].reward for i, one in enumerate(asked) if one == "ok"] == [1.0] * 6
-    assert "ValueError raised: on purpose (unruly.py:" in said["raise"].reason
-    assert "killed after" in said["loop"].reason
-    assert "killed after" in said["sleep"].reason
+    assert "raised: ValueError: on purpose (unruly.py:" in said["raise"].reason
+    assert "timeout: no verdict" in said["loop"].reason
+    assert "timeout: no verdict" in said["sleep"].reason
     assert "died" in said["die"].reason
     assert "exit code 3" in said["exit"].reason
     assert "nan" in said["nan"].reason
@@ -240,7 +239,7 @@ async def test_an_async_function_runs_where_the_loop_is() -> None:
     async with scoring("patient") as scorer:
         right, wrong = await scorer.score([sample("ok"), sample("raise")])
     assert right.reward == 1.0
-    assert (wrong.status, wrong.reason) == ("failed", "patient: patient raised RuntimeError: on purpose")
+    assert (wrong.status, wrong.reason) == ("failed", "patient: raised: patient: RuntimeError: on purpose")
 
 
 def test_memory_is_limited() -> None:
@@ -249,7 +248,7 @@ def test_memory_is_limited() -> None:
     try:
         judgement = pool.submit(sample("memory")).result(60)
         assert judgement.score is None
-        assert "MemoryError" in judgement.reason
+        assert judgement.reason.startswith("memory: ")
         assert pool.submit(sample("ok")).result(60).score == 1
     finally:
         pool.close()
@@ -288,4 +287,4 @@ async def test_a_whole_recipe_under_fire() -> None:
         await scorer.close()
     rewards = [verdict.reward for verdict in verdicts]
     assert rewards == [pytest.approx(1.0), pytest.approx(1.0), None, pytest.approx(0.1), 0.0, pytest.approx(0.9)]
-    assert scorer.failures == {"answer: no verdict within the deadline": 1}
+    assert scorer.failures == {"answer: timeout": 1}
