@@ -29,6 +29,7 @@ EXPECTED = {
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
     "literal_error": "{expected}",
+    "pattern_regex": "a regular expression",
     "too_short": "at least {min_length} of them",
     "too_long": "at most {max_length} of them",
     "string_too_long": "at most {max_length} characters",

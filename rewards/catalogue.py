@@ -17,7 +17,21 @@ from rewards.registry import Form, load_module, mark_of, marked_in
 
 GROUP = "halyard.rewards"
 """Entry-point group under which other packages ship rewards: `NAME = "package.module:function"`."""
-SHIPPED: dict[str, str] = {}
+SHIPPED: dict[str, str] = {
+    # how a response is written
+    "format": "rewards.verifiers.format:structure",
+    "language": "rewards.verifiers.language:language",
+    "repetition": "rewards.verifiers.repetition:repetition",
+    # answers as text
+    "exact": "rewards.verifiers.text:exact",
+    "regex": "rewards.verifiers.text:pattern",
+    # answers about images
+    "anls": "rewards.verifiers.documents:anls",
+    "box_iou": "rewards.verifiers.grounding:box_iou",
+    "counting": "rewards.verifiers.counting:counting",
+    "point_in_box": "rewards.verifiers.grounding:point_in_box",
+    "relaxed_accuracy": "rewards.verifiers.charts:relaxed_accuracy",
+}
 """Module and function of every reward that ships, by its name."""
 
 

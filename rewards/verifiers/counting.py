@@ -1,0 +1,63 @@
+"""How many there are."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from rewards.registry import reward
+from rewards.sample import Judgement, Sample
+from rewards.verifiers.reading import committed, no_reference, nothing, number, right_or_wrong
+
+_UNITS = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+]  # fmt: skip
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_VALUES = {word: value for value, word in enumerate(_UNITS)} | {word: 10 * (i + 2) for i, word in enumerate(_TENS)}
+_VALUES["none"] = 0
+_WORDS = re.compile(rf"\b({'|'.join(_TENS)})[- ]({'|'.join(_UNITS[1:10])})\b|\b({'|'.join(_VALUES)})\b", re.IGNORECASE)
+_CHINESE = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
+_NUMERAL = re.compile(r"([一二三四五六七八九])?(十)([一二三四五六七八九])?|([零〇一二两三四五六七八九])")
+
+
+@reward(inline=True)
+def counting(sample: Sample, partial: bool = False) -> Judgement:
+    """1 if the answer is the number that the reference is, in digits or in English or Chinese words.
+
+    The answer is its one box, what follows "the answer is", or all of it: a number, perhaps with what was
+    counted, or a sentence that states one number. Two different numbers are no answer.
+
+    Example: reference `7`, right answer `There are seven cats.`
+
+    Args:
+        partial: pays near misses, too: 1 - |answer - reference| / reference, not below 0. It rewards guessing
+            the usual number, so keep it for warming up.
+    """
+    wanted = _count(sample.reference or "")
+    if wanted is None:
+        return no_reference(f"a number, found {sample.reference!r}")
+    answer = committed(sample.answer)
+    found = None if answer is None else _count(answer)
+    if answer is None or found is None:
+        return nothing(sample.answer)
+    judgement = right_or_wrong(found == wanted, answer, [str(wanted)])
+    if partial and wanted and not judgement.score:
+        near = max(Fraction(0), 1 - abs(found - wanted) / abs(wanted))
+        return Judgement(float(near), judgement.reason)
+    return judgement
+
+
+def _count(text: str) -> Fraction | None:
+    """The number of a text, in digits if it has any, else in words."""
+    return number(text if any(map(str.isdigit, text)) else _NUMERAL.sub(_numeral, _WORDS.sub(_word, text)))
+
+
+def _word(found: re.Match[str]) -> str:
+    tens, unit, single = found.groups()
+    return str(_VALUES[single.lower()] if single else _VALUES[tens.lower()] + _VALUES[unit.lower()])
+
+
+def _numeral(found: re.Match[str]) -> str:
+    tens, ten, units, single = found.groups()
+    return str(10 * _CHINESE.get(tens, 1) + _CHINESE.get(units, 0) if ten else _CHINESE[single])

@@ -1,0 +1,106 @@
+r"""What an answer commits to: its one box, what it says after "the answer is", or all of it; and the number in that."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Literal
+
+from rewards.failures import failed
+from rewards.normal import plain, tidy
+from rewards.sample import Judgement, Sample, brief
+from rewards.structure import boxes
+
+Part = Literal["answer", "reasoning", "response"]
+LONGEST = 4000
+"""Characters of an answer without a box that are read; a longer one is no short answer."""
+
+_ANNOUNCED = re.compile(
+    r"(?:\banswer(?:\s+is\b|\s*[:：])|答案(?:是|为|[:：]))[ \t]*[:：]?[ \t]*([^\n]+)", re.IGNORECASE
+)
+_FIGURE = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,40})?(?:\.\d{1,40})?(?<=\d)(?:[eE][+-]?\d{1,3}(?!\d))?"
+_SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12, "千": 3, "万": 4, "百万": 6, "亿": 8}
+_AMOUNT = rf"({_FIGURE})\s*(%|percent\b|{'|'.join(sorted(_SCALES, key=len, reverse=True))})?"
+_WHOLE = re.compile(rf"(?:about |approximately |[~≈]\s*)?[$€£¥]?\s*{_AMOUNT}(?:\s*[^\W\d_]+){{0,3}}", re.IGNORECASE)
+_STATED = re.compile(
+    rf"(?:\b(?:is|are|was|were|equals|count|counted|see|has|have|total of)\b|[=:：≈]|是|有|为)\s*"
+    rf"(?:about\s|approximately\s|roughly\s|around\s|exactly\s)?\s*[$€£¥]?\s*{_AMOUNT}(?![\w.,]*\d)",
+    re.IGNORECASE,
+)
+
+
+def part_of(sample: Sample, part: Part) -> str:
+    """The part of a response that a reward looks at; empty where there is no reasoning."""
+    if part == "reasoning":
+        return sample.reasoning or ""
+    return sample.answer if part == "answer" else sample.response
+
+
+def committed(answer: str) -> str | None:
+    r"""The one thing that an answer commits to, cleaned; None for several different ones, or nothing at all.
+
+    >>> committed(r"The bar is blue: \boxed{Blue}."), committed("Answer: Blue"), committed(r"\boxed{1} or \boxed{2}")
+    ('Blue', 'Blue', None)
+    """
+    found = boxes(answer) or _ANNOUNCED.findall(answer[:LONGEST]) or [answer]
+    different = {plain(one) or tidy(one): tidy(one) for one in found}
+    if len(different) != 1:
+        return None
+    (only,) = different.values()
+    return only if only and len(only) <= LONGEST else None
+
+
+def number(text: str) -> Fraction | None:
+    """The number that a short text is, or that a sentence states; None for none and for different ones.
+
+    A percentage is its number before the sign; `number_and_percent` tells them apart.
+
+    >>> number("$1,250"), number("There are 7 cats."), number("It is 7 or it is 8")
+    (Fraction(1250, 1), Fraction(7, 1), None)
+    """
+    found = number_and_percent(text)
+    return found[0] if found else None
+
+
+def number_and_percent(text: str) -> tuple[Fraction, bool] | None:
+    """The number of a text as `number` finds it, and whether it is a percentage."""
+    text = tidy(text[:LONGEST]).replace("\\", "")
+    whole = _WHOLE.fullmatch(text)
+    stated = {_value(*one) for one in ([whole.groups()] if whole else _STATED.findall(text))}
+    return stated.pop() if len(stated) == 1 else None
+
+
+def _value(figure: str, scale: str | None) -> tuple[Fraction, bool]:
+    scale = (scale or "").lower()
+    return Fraction(figure.replace(",", "")) * 10 ** _SCALES.get(scale, 0), scale in ("%", "percent")
+
+
+def references(sample: Sample) -> list[str]:
+    """The answers that count as right: the reference, or each text of the JSON list that it is."""
+    reference = (sample.reference or "").strip()
+    if reference.startswith("["):
+        try:
+            several = json.loads(reference)
+        except (ValueError, RecursionError):
+            several = None
+        if isinstance(several, list) and several and all(isinstance(one, str | int | float) for one in several):
+            return [str(one) for one in several]
+    return [reference] if reference else []
+
+
+def no_reference(expected: str) -> Judgement:
+    """The failed judgement on a sample without a usable reference."""
+    return failed("bad reference", f"expected {expected}")
+
+
+def nothing(answer: str) -> Judgement:
+    """0 for an answer that commits to nothing, or to several things."""
+    return Judgement(0.0, f"no one answer in {brief(answer)!r}" if answer.strip() else "there is no answer")
+
+
+def right_or_wrong(right: bool, answer: str, wanted: Sequence[str]) -> Judgement:
+    """1 or 0, and what was compared with what."""
+    said = " or ".join(brief(one) for one in wanted[:3])
+    return Judgement(float(right), f"{brief(answer)} {'agrees with' if right else 'is not'} {said}")
