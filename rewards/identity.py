@@ -1,0 +1,246 @@
+r"""Whether two expressions are the same, by working both out at some points: fast, and in bounded time on any text.
+
+Points decide where algebra need not. Rational expressions are worked out modulo a prime, exactly: two that differ
+agree at a random point with a chance of their degree in 2^61 (Schwartz and Zippel). All are worked out in floating
+point, too, with positive letters and with negative ones; agreement means to twelve digits. Where that is not clear
+the answer is None, and algebra is asked.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+import random
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from rewards.expression import Tree, UnreadError, letters, read
+
+PRIME = 2**61 - 31
+"""A prime that is 1 modulo 4, so that -1 has a root."""
+AGREEMENT = 1e-12
+DISAGREEMENT = 1e-9
+CANCELLATION = 1e-10
+LARGEST_EXPONENT = 100_000
+LARGEST_FACTORIAL = 1_000
+POSITIVE, MIXED = 3, 2
+"""Points at which floating point is tried: with positive letters alone, and with negative ones among them."""
+
+Point = Mapping[str, complex]
+
+
+class _Undefined(ArithmeticError):
+    """A tree that has no value at a point, or none that is surely meant."""
+
+
+def identity(left: str, right: str) -> bool | None:
+    r"""Whether two LaTeX expressions are the same; None where that is not surely known.
+
+    >>> identity("(x+1)^2", "x^2+2x+1"), identity("2x", "x+2"), identity("|x|", "x")
+    (True, False, None)
+    """
+    try:
+        first, second = _read(left), _read(right)
+    except UnreadError:
+        return None
+    names, others = letters(first), letters(second)
+    exact = _exactly_equal(first, second, names | others)
+    near = _nearly_equal(first, second, names | others)
+    if exact and near:
+        return True
+    different = exact is False or near is False
+    if names == others:
+        return False if different else near if exact is None else None
+    return False if different and _surely_other(names, others) else near or None
+
+
+def _surely_other(names: frozenset[str], others: frozenset[str]) -> bool:
+    """Whether letters are not the same ones in another case, nor those of a unit behind a number."""
+    return bool(names and others) and {one.lower() for one in names} != {one.lower() for one in others}
+
+
+def value(latex: str) -> complex | None:
+    r"""The number that an expression without letters is; None for any other.
+
+    >>> value(r"\frac{\sqrt{16}}{2}")
+    (2+0j)
+    """
+    try:
+        return _evaluate(_read(latex), {})
+    except (UnreadError, ArithmeticError, ValueError, KeyError):
+        return None
+
+
+@lru_cache(maxsize=10_000)
+def _read_or_none(latex: str) -> Tree | None:
+    try:
+        return read(latex)
+    except UnreadError:
+        return None
+
+
+def _read(latex: str) -> Tree:
+    tree = _read_or_none(latex)
+    if tree is None:
+        raise UnreadError(latex)
+    return tree
+
+
+def _exactly_equal(first: Tree, second: Tree, names: frozenset[str]) -> bool | None:
+    """Whether two rational expressions are equal modulo the prime; None for others."""
+    draw = random.Random(str(sorted(names)))
+    point = {name: draw.randrange(2, PRIME) for name in sorted(names)}
+    try:
+        return _residue(first, point) == _residue(second, point)
+    except (ArithmeticError, ValueError):
+        return None
+
+
+def _residue(tree: Tree, point: Mapping[str, int]) -> int:
+    """The value of a rational expression modulo the prime.
+
+    Raises:
+        ArithmeticError: it is none, or its denominator is 0 at the point.
+        ValueError: likewise.
+    """
+    match tree.operation:
+        case "number":
+            return tree.number.numerator * pow(tree.number.denominator, -1, PRIME) % PRIME
+        case "letter":
+            return point[tree.letter]
+        case "i":
+            return _ROOT_OF_MINUS_ONE
+        case "^":
+            return pow(_residue(tree.children[0], point), _whole(tree.children[1]), PRIME)
+    values = [_residue(child, point) for child in tree.children]
+    match tree.operation:
+        case "+":
+            return sum(values) % PRIME
+        case "*":
+            return math.prod(values) % PRIME
+        case "/":
+            return values[0] * pow(values[1], -1, PRIME) % PRIME
+        case "neg":
+            return -values[0] % PRIME
+    raise _Undefined(tree.operation)
+
+
+_ROOT_OF_MINUS_ONE = next(root for base in range(2, 100) if pow(root := pow(base, PRIME // 4, PRIME), 2, PRIME) != 1)
+
+
+def _whole(tree: Tree) -> int:
+    """The whole number that an exponent is.
+
+    Raises:
+        ArithmeticError: it is none, or one too large.
+    """
+    found = _evaluate(tree, {}) if not letters(tree) else 0.5
+    if found.imag or found.real != round(found.real) or abs(found) > LARGEST_EXPONENT:
+        raise _Undefined("an exponent")
+    return int(found.real)
+
+
+def _nearly_equal(first: Tree, second: Tree, names: frozenset[str]) -> bool | None:
+    """Whether two expressions agree at all points, or differ where all letters are positive."""
+    draw = random.Random(1)
+    agreed = 0
+    for i in range(POSITIVE + MIXED if names else 1):
+        sign = 1 if i < POSITIVE else -1
+        point = {name: sign * draw.uniform(0.1, 0.95) * draw.choice((1, sign, 3)) for name in sorted(names)}
+        try:
+            one, other = _evaluate(first, point), _evaluate(second, point)
+        except (ArithmeticError, ValueError):
+            continue
+        distance, size = abs(one - other), max(abs(one), abs(other))
+        if distance <= AGREEMENT * size:
+            agreed += 1
+        elif sign > 0 and distance > DISAGREEMENT * size and distance > _doubt(first, point) + _doubt(second, point):
+            return False
+        else:
+            return None
+    return True if agreed >= (POSITIVE if names else 1) else None
+
+
+def _doubt(tree: Tree, point: Point) -> float:
+    """How far off the value of an expression may be, as digits cancel out between its parts."""
+    return max([CANCELLATION * abs(_evaluate(tree, point)), *(_doubt(child, point) for child in tree.children)])
+
+
+def _evaluate(tree: Tree, point: Point) -> complex:
+    """The value of an expression in floating point.
+
+    Raises:
+        ArithmeticError: it has none, or too large a one.
+        ValueError: likewise.
+    """
+    match tree.operation:
+        case "number":
+            return complex(tree.number)
+        case "letter":
+            return point[tree.letter]
+    values = [_evaluate(child, point) for child in tree.children]
+    result = _OPERATIONS[tree.operation](*values)
+    if not cmath.isfinite(result):
+        raise _Undefined(tree.operation)
+    return result + 0  # so that there is no -0, which is on the other side of a root's cut
+
+
+def _power(base: complex, exponent: complex) -> complex:
+    """A power; none for a negative base with a broken exponent, which is read in more than one way."""
+    whole = not exponent.imag and exponent.real == round(exponent.real)
+    if not whole and not base.imag and base.real < 0:
+        raise _Undefined("a root of a negative number")
+    return base ** (int(exponent.real) if whole else exponent)
+
+
+def _root(radicand: complex, degree: complex) -> complex:
+    if degree == 2:
+        return cmath.sqrt(radicand)
+    return _power(radicand, 1 / degree)
+
+
+def _factorial(argument: complex) -> complex:
+    return complex(math.factorial(_natural(argument, 170)))
+
+
+def _binomial(top: complex, bottom: complex) -> complex:
+    return complex(math.comb(_natural(top, LARGEST_FACTORIAL), _natural(bottom, LARGEST_FACTORIAL)))
+
+
+def _natural(argument: complex, largest: int) -> int:
+    if argument.imag or not 0 <= argument.real <= largest or argument.real != int(argument.real):
+        raise _Undefined("no natural number")
+    return int(argument.real)
+
+
+_OPERATIONS: dict[str, Callable[..., complex]] = {
+    "pi": lambda: complex(math.pi),
+    "e": lambda: complex(math.e),
+    "i": lambda: 1j,
+    "+": lambda a, b: a + b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "neg": lambda a: -a,
+    "^": _power,
+    "root": _root,
+    "log": lambda a, b: cmath.log(a) / cmath.log(b),
+    "!": _factorial,
+    "binom": _binomial,
+    "sin": cmath.sin,
+    "cos": cmath.cos,
+    "tan": cmath.tan,
+    "cot": lambda a: 1 / cmath.tan(a),
+    "sec": lambda a: 1 / cmath.cos(a),
+    "csc": lambda a: 1 / cmath.sin(a),
+    "sinh": cmath.sinh,
+    "cosh": cmath.cosh,
+    "tanh": cmath.tanh,
+    "arcsin": cmath.asin,
+    "arccos": cmath.acos,
+    "arctan": cmath.atan,
+    "arsinh": cmath.asinh,
+    "arcosh": cmath.acosh,
+    "artanh": cmath.atanh,
+    "ln": cmath.log,
+    "exp": cmath.exp,
+}
