@@ -6,25 +6,44 @@ process. Limits are far above what answers of real data sets have.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 
 LONGEST = 1000
 DEEPEST = 12
+MOST_TERMS = 200
+MOST_ENTRIES = 100
+MOST_ENTRIES_OF_A_DETERMINANT = 25
+MOST_UNEVALUATED = 3
 MOST_DIGITS = 100
 LARGEST_EXPONENT = 10_000
+LARGEST_EXPANSION = 10_000
 LARGEST_FACTORIAL_DIGITS = 3
-LARGEST_BINOMIAL_DIGITS = 4
+LARGEST_BINOMIAL_DIGITS = LARGEST_RANGE_DIGITS = 4
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_DISGUISE = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 _BRACKET = re.compile(r"[(\[{]|[)\]}]")
+_PREFIXES = re.compile(rf"(?:\\(?!pm|mp|left|right|,|;)[a-zA-Z]+\s*){{{DEEPEST + 1},}}")
 _DIGITS = re.compile(rf"\d{{{MOST_DIGITS + 1},}}")
+_LETTER = re.compile(r"[^\W\d_]")
+_COMMAND = re.compile(r"\\[a-zA-Z]+")
 _EXPONENT = re.compile(r"(?:\^|\*\*)\s*")
-_NUMBER = re.compile(r"[+-]?\s*(\d+)")
-_FACTORIAL = re.compile(rf"\d{{{LARGEST_FACTORIAL_DIGITS + 1},}}\s*!|[)}}\]!]\s*!")
-_BINOMIAL = re.compile(r"\\(?:[dt]?binom|choose)(?![a-zA-Z])")
+_NUMBER = re.compile(r"[+-]?\s*(\d+(?:(?:[, ]|\\,|\{,\})\d{3})*)")
+_SCIENTIFIC = re.compile(r"\d\.?[eE][+-]?\d{4,}|(?:\^|\*\*)\s*[{(]?\s*[\d.]+[eE]\+?\d")
+_FACTORIAL = re.compile(rf"\d{{{LARGEST_FACTORIAL_DIGITS + 1},}}\s*!")
+_BINOMIAL = re.compile(r"\\(?:[dt]?binom|choose|Gamma|gamma)(?![a-zA-Z])")
 _LONG_NUMBER = re.compile(rf"\d{{{LARGEST_BINOMIAL_DIGITS + 1},}}")
+_SIZED = re.compile(r"\\operatorname\s*\{\s*(eye|zeros|ones|diag|hstack|vstack|ortho?\w*|svd|SVD|eig\w*)\s*\}")
 _UNEVALUATED = re.compile(r"\\(sum|prod|i{1,3}nt|oint|lim)(?![a-zA-Z])")
+_RANGE = re.compile(r"\\(?:sum|prod)(?![a-zA-Z])(?:\\limits)?")
+_DETERMINANT = re.compile(r"\\det(?![a-zA-Z])|\{[vV]matrix\}")
+_MACRO = re.compile(
+    r"\\((?:[egx]?def|let|futurelet|(?:re)?newcommand|providecommand|DeclareMathOperator|newenvironment|csname|catcode"
+    r"|expandafter|loop|repeat|input|include|write|openout|read|immediate|special|usepackage)(?![a-zA-Z]))|#\d"
+)
+_TERM = re.compile(r"[+\-*,;&]|\\\\")
 
 
 def hazard(answer: str, reference: str) -> str:
@@ -35,21 +54,32 @@ def hazard(answer: str, reference: str) -> str:
     >>> hazard("9^{9^{9}}", "3")
     'refused: a tower of powers'
     """
-    checks: tuple[Callable[[str], str], ...] = (_size, _nesting, _powers, _combinatorics)
+    checks: tuple[Callable[[str], str], ...] = (_size, _nesting, _commands, _powers, _combinatorics, _matrices)
     for check in checks:
         if found := check(answer):
             return f"refused: {found}"
-    unevaluated = _UNEVALUATED.search(answer)
-    if unevaluated and not _UNEVALUATED.search(reference):
-        return f"refused: an unevaluated \\{unevaluated[1]} is no answer"
-    return ""
+    if (terms := len(_TERM.findall(answer))) > max(MOST_TERMS, 2 * len(_TERM.findall(reference))):
+        return f"refused: {terms} terms"
+    found = _unevaluated(answer, reference)
+    return f"refused: {found}" if found else ""
+
+
+def disguise(text: str) -> str:
+    """Why a text may not be what it looks like; empty for an honest one.
+
+    >>> disguise("42")
+    ''
+    """
+    if _CONTROL.search(text):
+        return "refused: control characters"
+    return "refused: characters that hide or turn round others" if _DISGUISE.search(text) else ""
 
 
 def _size(text: str) -> str:
     if len(text) > LONGEST:
         return f"an answer of {len(text)} characters"
-    if _CONTROL.search(text):
-        return "control characters"
+    if found := disguise(text):
+        return found.removeprefix("refused: ")
     return f"a number of more than {MOST_DIGITS} digits" if _DIGITS.search(text) else ""
 
 
@@ -58,31 +88,54 @@ def _nesting(text: str) -> str:
     for bracket in _BRACKET.finditer(text):
         depth += 1 if bracket[0] in "([{" else -1
         deepest = max(deepest, depth)
-    return f"brackets {deepest} deep" if deepest > DEEPEST else ""
+    if deepest > DEEPEST:
+        return f"brackets {deepest} deep"
+    return "commands upon commands" if _PREFIXES.search(text) else ""
+
+
+def _commands(text: str) -> str:
+    if macro := _MACRO.search(text):
+        return f"a macro definition, {macro[0]}"
+    sized = _SIZED.search(text)
+    return f"a made-up matrix, {sized[1]}" if sized else ""
 
 
 def _powers(text: str) -> str:
     """Towers (powers in numeric exponents), large exponents, and powers of powers that multiply to one."""
-    compounded = 1
+    if _SCIENTIFIC.search(text):
+        return "an exponent of more than three digits"
+    compounded = expanded = 1
     for base, exponent in _exponents(text):
-        if not re.search(r"[a-zA-Z]", re.sub(r"\\[a-zA-Z]+", "", exponent)) and _EXPONENT.search(exponent):
+        if not _has_letters(exponent) and (_EXPONENT.search(exponent) or "!" in exponent):
             return "a tower of powers"
         number = _NUMBER.search(exponent)
-        size = int(number[1]) if number else 1
+        size = int(re.sub(r"\D", "", number[1])) if number else 1
         if size > LARGEST_EXPONENT:
             return f"an exponent of {size}" if size < 10**12 else "an exponent beyond all measure"
-        if base in ")]}":
+        if base.endswith((")", "]", "}")):
             compounded *= max(size, 1)
-    return "powers of powers" if compounded > LARGEST_EXPONENT else ""
+            summands = len(re.findall(r"(?<=[^({\[,\s])\s*[+-]", base))
+            expanded *= math.comb(size + summands, summands)
+    if compounded > LARGEST_EXPONENT:
+        return "powers of powers"
+    return f"an expansion of {expanded} terms" if expanded > LARGEST_EXPANSION else ""
+
+
+def _has_letters(text: str) -> bool:
+    return bool(_LETTER.search(_COMMAND.sub("", text)))
 
 
 def _exponents(text: str) -> Iterator[tuple[str, str]]:
-    """(last character of the base, exponent) of each power; a chain like 9^9^9 is one exponent, `9^9`."""
+    """(base, exponent) of each power, the base whole if it is a group, else its last character.
+
+    A chain like 9^9^9 is one exponent, `9^9`.
+    """
     for power in _EXPONENT.finditer(text):
         end = _group_end(text, power.end())
         while (following := _EXPONENT.match(text, end)) and following.end() < len(text):
             end = _group_end(text, following.end())
-        yield text[: power.start()].rstrip()[-1:], text[power.end() : end]
+        before = text[: power.start()].rstrip()
+        yield before[_group_start(before) :], text[power.end() : end]
 
 
 def _group_end(text: str, start: int) -> int:
@@ -98,7 +151,48 @@ def _group_end(text: str, start: int) -> int:
     return len(text)
 
 
+def _group_start(text: str) -> int:
+    """Where the group starts that ends a text: a bracketed one, or a single character."""
+    depth = 0
+    for i in range(len(text) - 1, -1, -1):
+        depth += (text[i] in ")]}") - (text[i] in "([{")
+        if depth <= 0:
+            return i
+    return 0
+
+
 def _combinatorics(text: str) -> str:
-    if _FACTORIAL.search(text):
+    if _FACTORIAL.search(text) or any(map(_is_large_factorial, re.finditer(r"[)}\]!]\s*!", text))):
         return "a large factorial"
     return "a large binomial" if _BINOMIAL.search(text) and _LONG_NUMBER.search(text) else ""
+
+
+def _is_large_factorial(found: re.Match[str]) -> bool:
+    """Whether a factorial of a group, or of a factorial, is of a number that had to be worked out first."""
+    group = found.string[: found.start() + 1]
+    group = group[_group_start(group) :]
+    return group == "!" or bool(not _has_letters(group) and re.search(r"[\^!*]|\\[a-z]|\d{3}", group))
+
+
+def _matrices(text: str) -> str:
+    entries = text.count("&") + text.count("\\\\") + 1
+    most = MOST_ENTRIES_OF_A_DETERMINANT if _DETERMINANT.search(text) else MOST_ENTRIES
+    return f"a matrix of some {entries} entries" if entries > most else ""
+
+
+def _unevaluated(answer: str, reference: str) -> str:
+    found = _UNEVALUATED.findall(answer)
+    if not found:
+        return ""
+    if not _UNEVALUATED.search(reference):
+        return f"an unevaluated \\{found[0]} is no answer"
+    if len(found) > max(MOST_UNEVALUATED, len(_UNEVALUATED.findall(reference))):
+        return f"{len(found)} unevaluated sums, integrals or limits"
+    for sign in _RANGE.finditer(answer):
+        lower = re.compile(r"\s*_?").match(answer, sign.end())
+        middle = _group_end(answer, lower.end()) if lower else sign.end()
+        upper = re.compile(r"\s*\^?").match(answer, middle)
+        bounds = answer[sign.end() : _group_end(answer, upper.end()) if upper else middle]
+        if re.search(rf"\d{{{LARGEST_RANGE_DIGITS + 1},}}|\d\s*(?:\^|\*\*|!)", bounds):
+            return "a sum or product over a long range"
+    return ""
