@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from configs.cluster import ClusterConfig
 from configs.data import DataConfig, StageSource, SyntheticSource
 from configs.faults import Fault, nearest
+from configs.judge import JudgeTerm
 from configs.recipe import Recipe
-from configs.rewards import JudgeTerm
+from configs.reward_checks import contradictions as reward_contradictions
+from configs.rewards import all_terms
 from configs.schema import KeyPath
 from configs.stages import FilterStage, HardCasesStage, HarvestStage, RlStage, SamplingConfig, SftStage, Stage
 
@@ -72,10 +74,10 @@ def _judges(recipe: Recipe) -> Faults:
                 yield Fault((*path, "model"), "is missing: the judge's first stage says which model it starts from")
             trained = True
         if isinstance(stage, RlStage) and not trained:
-            for number, term in enumerate(stage.rewards.terms):
+            for keys, term in all_terms(stage.rewards.terms):
                 if isinstance(term, JudgeTerm) and term.url is None:
                     message = "has no url, and no earlier sft stage with role: judge trains a judge to ask"
-                    yield Fault((*path, "rewards", "terms", number), message)
+                    yield Fault((*path, "rewards", *keys), message)
 
 
 def _lengths(recipe: Recipe) -> Faults:
@@ -177,8 +179,7 @@ def _reinforcement(path: KeyPath, stage: RlStage) -> Faults:
     if stage.max_prompts_tried < 1:
         message = f"is {stage.max_prompts_tried:g}, expected at least 1: a step tries prompts_per_step prompts at least"
         yield Fault((*path, "max_prompts_tried"), message)
-    if not any(term.weight for term in stage.rewards.terms):
-        yield Fault((*path, "rewards", "terms"), "all have weight 0: every reward would be 0")
+    yield from reward_contradictions((*path, "rewards"), stage.rewards, stage.sampling.max_tokens)
 
 
 def _kept(path: KeyPath, stage: Stage) -> Faults:

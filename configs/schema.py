@@ -69,10 +69,10 @@ def child(annotation: Any, step: str | int) -> Any:
     return None
 
 
-def below(model: Model) -> Iterator[tuple[str, str]]:
-    """(dotted key, last name) of every field in the parts below a model, not through lists."""
+def below(model: Model, seen: frozenset[Model] = frozenset()) -> Iterator[tuple[str, str]]:
+    """(dotted key, last name) of every field in the parts below a model, not through lists, nor in itself again."""
     for name, field in model.model_fields.items():
         for option in options(field.annotation):
-            if isinstance(option, type) and issubclass(option, BaseModel):
+            if isinstance(option, type) and issubclass(option, BaseModel) and option not in seen:
                 yield from ((f"{name}.{inner}", inner) for inner in option.model_fields)
-                yield from ((f"{name}.{inner}", last) for inner, last in below(option))
+                yield from ((f"{name}.{inner}", last) for inner, last in below(option, seen | {model, option}))

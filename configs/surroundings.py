@@ -14,10 +14,11 @@ from pathlib import Path
 from configs.checks import Faults, data_of
 from configs.data import FileSource, HuggingFaceSource
 from configs.faults import Fault, refuse
+from configs.judge import JudgeTerm
 from configs.load import LoadedRecipe
 from configs.model import ModelConfig
 from configs.recipe import Recipe
-from configs.rewards import JudgeTerm, PythonTerm, Term
+from configs.rewards import PythonTerm, RewardTerm, Term, all_terms
 from configs.schema import KeyPath
 from configs.stages import RlStage, SftStage
 from halyard.errors import ConfigError
@@ -72,32 +73,40 @@ def _files(loaded: LoadedRecipe) -> Faults:
 def _rewards(loaded: LoadedRecipe) -> Faults:
     for index, stage in enumerate(loaded.recipe.stages):
         if isinstance(stage, RlStage):
-            for number, term in enumerate(stage.rewards.terms):
-                yield from _term(("stages", index, "rewards", "terms", number), term, loaded)
+            for keys, term in all_terms(stage.rewards.terms):
+                yield from _term(("stages", index, "rewards", *keys), term, loaded)
 
 
 def _term(path: KeyPath, term: Term, loaded: LoadedRecipe) -> Faults:
     if isinstance(term, JudgeTerm) and term.api_key_env and term.api_key_env not in os.environ:
         yield Fault((*path, "api_key_env"), f"is {term.api_key_env}, but no such environment variable is set")
-    if not isinstance(term, PythonTerm):
+    if isinstance(term, RewardTerm):
+        file, _, name = term.name.partition(":")
+        if file.endswith(".py"):
+            yield from _file(path, "name", file, name, loaded)
+    elif isinstance(term, PythonTerm):
+        if term.path.endswith(".py"):
+            yield from _file(path, "path", term.path, term.name, loaded)
+        elif not _importable(term.path):
+            yield Fault((*path, "path"), f"is {term.path}, expected a file that ends in .py, or an importable module")
+
+
+def _file(path: KeyPath, key: str, written: str, name: str, loaded: LoadedRecipe) -> Faults:
+    """Whether the file is there and defines the function, if one is named, without running it."""
+    file = loaded.resolve(written)
+    if not file.is_file():
+        yield Fault((*path, key), f"is {written}, but there is no file {file}")
         return
-    if term.path.endswith(".py"):
-        file = loaded.resolve(term.path)
-        if not file.is_file():
-            yield Fault((*path, "path"), f"is {term.path}, but there is no file {file}")
-        else:
-            yield from _function(path, term.name, file)
-    elif not _importable(term.path):
-        yield Fault((*path, "path"), f"is {term.path}, expected a file that ends in .py, or an importable module")
-
-
-def _function(path: KeyPath, name: str, file: Path) -> Faults:
-    """Whether the file defines the function, without running it."""
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
     except (SyntaxError, UnicodeDecodeError) as error:
-        yield Fault((*path, "path"), f"cannot be read as Python: {file}: {error}")
+        yield Fault((*path, key), f"cannot be read as Python: {file}: {error}")
         return
+    if name:
+        yield from _function(path, name, file, tree)
+
+
+def _function(path: KeyPath, name: str, file: Path, tree: ast.Module) -> Faults:
     defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     if name not in defined:
         there = f"it has {', '.join(defined)}" if defined else "it has none"

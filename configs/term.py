@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from configs.base import Config, Name, NonNegative
+from configs.base import Config, Flag, Name, NonNegative
 from halyard.tasks import Task
 
 
 class BaseTerm(Config):
-    """A part of a reward, with its weight where parts are added up."""
+    """A part of a reward."""
 
     weight: NonNegative = 1.0
-    """Weight of this term in the sum; 0 only records it."""
+    """Weight in the sum it is a term of; 0 only records it. Elsewhere than in a sum it is 1 or 0."""
     tasks: tuple[Task, ...] = ()
-    """Tasks that this term judges; none named means all."""
+    """Tasks that this term judges; none named means all. Where it does not judge it changes nothing."""
     label: Name | None = None
     """What its component is called in figures and records; none takes the name of what judges."""
+    zero_if_failed: Flag = False
+    """Score 0 where this term cannot judge, instead of failing the whole verdict."""
+
+    @property
+    def component(self) -> str:
+        """What the term's component is called unless it has a label."""
+        return getattr(self, "type", "term")

@@ -1,64 +1,63 @@
-"""Rewards called: what a function returned becomes judgements, and so does what it raised."""
+"""Rewards called: in a pool's process, here and now, or in the caller's event loop; what they raise is a failure."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from halyard.data.types import Verdict
 from rewards.failures import failed
 from rewards.registry import LoadedReward, load
-from rewards.sample import Judgement, Sample, brief
+from rewards.returned import to_judgement, to_judgements
+from rewards.sample import Judgement, Sample
+
+if TYPE_CHECKING:
+    from configs.rewards import Signature
 
 
-def to_judgement(returned: object, name: str) -> Judgement:
-    """What a function returned, as a judgement; a failed one for what is no finite number and no verdict."""
-    if isinstance(returned, Judgement):
-        return returned
-    if isinstance(returned, Verdict):
-        return Judgement(returned.reward, returned.reason or f"{name} gave a verdict", returned.components)
-    if isinstance(returned, str) or not hasattr(returned, "__float__"):
-        said = "None" if returned is None else f"{type(returned).__name__} {brief(repr(returned))}"
-        return failed("bad value", f"{name} returned no number: {said}")
-    number = float(typing.cast(typing.SupportsFloat, returned))
-    if not math.isfinite(number):
-        return failed("bad value", f"{name} returned no finite number: {number}")
-    return Judgement(number, f"{number:g}")
-
-
-def to_judgements(returned: object, name: str, count: int) -> list[Judgement]:
-    """What a function of several samples returned: one judgement for each, failed ones if there are not so many."""
-    if isinstance(returned, str | Mapping) or not isinstance(returned, typing.Iterable):
-        fault = f"{name} returned no list: {type(returned).__name__} {brief(repr(returned))}"
-        return [failed("bad value", fault)] * count
-    several = list(returned)
-    if len(several) != count:
-        return [failed("bad value", f"{name} returned a list of another length: {len(several)} for {count}")] * count
-    return [to_judgement(one, name) for one in several]
-
-
-def judge_with(path: str, name: str, parameters: Mapping[str, Any], root: str) -> Callable[..., Any]:
+def judge_with(
+    path: str, name: str, parameters: Mapping[str, Any], root: str, signature: Signature | None = None
+) -> Callable[[Any], Any]:
     """What a pool's process runs for a reward that is not `async def`: of one sample, or of a list of them."""
-    loaded = load(path, name, parameters, root=Path(root))
+    loaded = load(path, name, parameters, root=Path(root), signature=signature)
 
-    def judge(sample: Sample) -> Judgement:
-        return to_judgement(loaded.function(sample), name)
+    def judge(item: Sample | Sequence[Sample]) -> Judgement | list[Judgement]:
+        if isinstance(item, Sample):
+            return to_judgement(loaded.function(item), name)
+        return to_judgements(loaded.function(item), name, len(item))
 
-    def judge_all(samples: Sequence[Sample]) -> list[Judgement]:
-        return to_judgements(loaded.function(samples), name, len(samples))
-
-    return judge if loaded.mark.form == "single" else judge_all
+    return judge
 
 
-async def judge_async(loaded: LoadedReward, item: Any, seconds: float) -> object:
-    """What an `async def` reward returned of a sample or a list, in the caller's event loop; or a failed judgement."""
+def safely(loaded: LoadedReward, samples: Sequence[Sample]) -> list[Judgement]:
+    """What a function says of samples, called here and now; of one, if it takes only one."""
     try:
-        return await asyncio.wait_for(loaded.function(item), seconds)
-    except TimeoutError:
-        return failed("timeout", f"{loaded.name} took longer than its {seconds:g} s")
+        return _read(loaded, loaded.function(_item(loaded, samples)), samples)
     except Exception as error:
-        return failed("raised", f"{loaded.name}: {type(error).__name__}: {error}")
+        return [_raised(loaded, error)] * len(samples)
+
+
+async def awaited(loaded: LoadedReward, samples: Sequence[Sample], seconds: float) -> list[Judgement]:
+    """What an `async def` reward says of samples, or of one, in the caller's event loop."""
+    try:
+        returned = await asyncio.wait_for(loaded.function(_item(loaded, samples)), seconds)
+        return _read(loaded, returned, samples)
+    except TimeoutError:
+        return [failed("timeout", f"{loaded.name} took longer than its {seconds:g} s")] * len(samples)
+    except Exception as error:
+        return [_raised(loaded, error)] * len(samples)
+
+
+def _item(loaded: LoadedReward, samples: Sequence[Sample]) -> Sample | list[Sample]:
+    return samples[0] if loaded.mark.form == "single" else list(samples)
+
+
+def _read(loaded: LoadedReward, returned: object, samples: Sequence[Sample]) -> list[Judgement]:
+    if loaded.mark.form == "single":
+        return [to_judgement(returned, loaded.name)]
+    return to_judgements(returned, loaded.name, len(samples))
+
+
+def _raised(loaded: LoadedReward, error: Exception) -> Judgement:
+    return failed("raised", f"{loaded.name}: {type(error).__name__}: {error}")

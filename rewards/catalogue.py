@@ -12,8 +12,9 @@ from typing import Any
 
 from configs.faults import nearest
 from halyard.errors import ConfigError, HalyardError
+from rewards.adapters import foreign
 from rewards.parameters import Parameter, describe, settable
-from rewards.registry import Form, load_module, mark_of, marked_in
+from rewards.registry import Form, load_module, mark_of, rewards_in
 
 GROUP = "halyard.rewards"
 """Entry-point group under which other packages ship rewards: `NAME = "package.module:function"`."""
@@ -22,6 +23,8 @@ SHIPPED: dict[str, str] = {
     "format": "rewards.verifiers.format:structure",
     "language": "rewards.verifiers.language:language",
     "repetition": "rewards.verifiers.repetition:repetition",
+    "decision": "rewards.verifiers.decision:decision",
+    "overlong": "rewards.verifiers.length:overlong",
     # answers as text
     "exact": "rewards.verifiers.text:exact",
     "regex": "rewards.verifiers.text:pattern",
@@ -95,9 +98,9 @@ def find(reference: str, root: Path = Path()) -> Place:
 
 def _in_file(path: str, function: str, root: Path) -> Place:
     if not function:
-        names = marked_in(load_module(path, root))
+        names = rewards_in(load_module(path, root))
         if len(names) != 1:
-            there = f"has {', '.join(names)}" if names else "has no function decorated with @reward"
+            there = f"has {', '.join(names)}" if names else "has no reward"
             raise ConfigError(f"{path}: expected one reward in it or its name, as {path}:FUNCTION: the file {there}")
         (function,) = names
     return Place(function, path, function, f"file {path}")
@@ -125,10 +128,11 @@ def _entry(place: Place, root: Path = Path()) -> Entry:
         function: Any = getattr(load_module(place.path, root), place.function, None)
     except HalyardError as error:
         return Entry(place.name, "", (), "single", place.whose, str(error))
-    mark = mark_of(function)
-    if mark is None:
-        fault = f"{place.path}: {place.function} is no function decorated with @reward"
+    mark, other = mark_of(function), foreign(function)
+    if mark is None and other is None:
+        fault = f"{place.path}: {place.function} is no reward"
         return Entry(place.name, "", (), "single", place.whose, fault)
+    form = mark.form if mark else other.form if other else "single"
+    parameters = settable(function) if mark or not other else other.settable(function, {})
     summary = (inspect.getdoc(function) or "").partition("\n\n")[0]
-    parameters = describe(function, settable(function))
-    return Entry(place.name, " ".join(summary.split()), parameters, mark.form, place.whose)
+    return Entry(place.name, " ".join(summary.split()), describe(function, parameters), form, place.whose)

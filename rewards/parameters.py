@@ -29,10 +29,15 @@ class Parameter:
     doc: str
 
 
-def settable(function: Callable[..., Any], given: int = 1) -> list[inspect.Parameter]:
-    """What a recipe may set: the parameters behind the first `given`, which the caller passes."""
-    behind = list(inspect.signature(function).parameters.values())[given:]
+def settable(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """What a recipe may set: the named parameters behind the first, which is the sample."""
+    _, *behind = inspect.signature(function).parameters.values()
     return [one for one in behind if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+
+
+def takes_any(function: Callable[..., Any]) -> bool:
+    """Whether a function takes keywords that it does not name."""
+    return any(one.kind is one.VAR_KEYWORD for one in inspect.signature(function).parameters.values())
 
 
 def describe(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> tuple[Parameter, ...]:
@@ -98,7 +103,9 @@ def checked(
 def _types(function: Callable[..., Any], names: list[str], where: str) -> dict[str, Any]:
     annotations = {name: value for name, value in function.__annotations__.items() if name in names}
     try:
-        return typing.get_type_hints(SimpleNamespace(__annotations__=annotations), globalns=function.__globals__)
+        return typing.get_type_hints(
+            SimpleNamespace(__annotations__=annotations), globalns=function.__globals__, include_extras=True
+        )
     except NameError as error:
         raise RewardError(f"{where}: the type of a parameter cannot be found: {error}") from error
 

@@ -19,11 +19,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from configs.faults import nearest
 from halyard.errors import ConfigError, RewardError
-from rewards.parameters import checked, settable
+from rewards.adapters import foreign
+from rewards.parameters import checked, settable, takes_any
+
+if TYPE_CHECKING:
+    from configs.rewards import Signature
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Form = Literal["single", "batch", "group"]
@@ -95,31 +99,51 @@ class LoadedReward:
         return inspect.iscoroutinefunction(self.function)
 
 
-def load(path: str, name: str, parameters: Mapping[str, Any] | None = None, *, root: Path = Path()) -> LoadedReward:
+def load(
+    path: str,
+    name: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    root: Path = Path(),
+    signature: Signature | None = None,
+) -> LoadedReward:
     """The reward `name` of a file (one that ends in .py, relative to `root`) or of a module, ready to be called.
+
+    A function that is not decorated has the signature of another trainer: the named one, or the one that its
+    parameters tell.
 
     Raises:
         ConfigError: there is no such file, module, reward or parameter, or a parameter's value is wrong.
         RewardError: the file cannot be run.
     """
-    function = getattr(load_module(path, root), name, None)
+    module, given, where = load_module(path, root), dict(parameters or {}), f"{path}: {name}"
+    function = getattr(module, name, None)
     mark = mark_of(function)
-    if mark is None:
-        raise ConfigError(f"{path}: the reward {name} {_missing(function, name, marked_in(load_module(path, root)))}")
-    assert callable(function)
-    values = checked(function, settable(function), parameters or {}, f"{path}: {name}")
-    return LoadedReward(name, partial(function, **values), mark)
+    if mark is not None and signature is None:
+        assert callable(function)
+        return LoadedReward(name, partial(function, **checked(function, settable(function), given, where)), mark)
+    other = foreign(function, signature)
+    if other is None or not callable(function):
+        raise ConfigError(f"{path}: the reward {name} {_missing(function, name, rewards_in(module))}")
+    own = other.settable(function, given)
+    free = {key: given.pop(key) for key in list(given) if takes_any(function) and key not in {one.name for one in own}}
+    values = {**free, **checked(function, own, given, where)}
+    return LoadedReward(name, other.adapted(function, values), Mark(other.form))
 
 
 def _missing(function: object, name: str, rewards: list[str]) -> str:
-    found = "is not decorated with @reward" if callable(function) else "is not there"
-    there = f"it has {', '.join(rewards)}{nearest(name, rewards)}" if rewards else "no function in it is @reward"
+    found = "is not there"
+    if callable(function):
+        found = "is not decorated with @reward, and has not the signature of TRL, verl, verifiers or EasyR1"
+    there = f"it has {', '.join(rewards)}{nearest(name, rewards)}" if rewards else "there is no reward in it"
     return f"{found}: {there}"
 
 
-def marked_in(module: ModuleType) -> list[str]:
-    """Names of the rewards that a module defines or imports, in its order."""
-    return [key for key, value in vars(module).items() if mark_of(value)]
+def rewards_in(module: ModuleType) -> list[str]:
+    """Names of the rewards in a module, in its order; those with another trainer's signature, if none is decorated."""
+    marked = [key for key, value in vars(module).items() if mark_of(value)]
+    own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    return marked or [key for key in own if foreign(getattr(module, key))]
 
 
 def load_module(path: str, root: Path = Path()) -> ModuleType:

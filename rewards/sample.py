@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -38,6 +38,7 @@ class Sample:
     finish_reason: Literal["stop", "length"] = "stop"
     prompt_tokens: int = 0
     response_tokens: int = 0
+    response_token_ids: Sequence[int] = ()
     images: tuple[ImageRef, ...] = ()
     prompt_id: str = ""
     group_id: str = ""

@@ -7,17 +7,18 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from configs.rewards import RewardsConfig
 from halyard.data.types import Verdict
-from halyard.errors import RewardError
+from halyard.errors import HalyardError, RewardError
 from halyard.tasks import Task
 from rewards.grader import Answered, Grader
 from rewards.judge import Judge
+from rewards.nodes import Failure, Judging, Leaf, Node, Round
 from rewards.sample import Judgement, Sample
 from rewards.structure import split
-from rewards.terms import LiveTerm, build, judge_format
+from rewards.terms import Builder, judge_format
 
 
 class Response(Protocol):
@@ -45,12 +46,13 @@ class Response(Protocol):
 
 
 class Scorer:
-    """The rewards of a stage, live. `failures` counts judgements that failed, by "TERM: KIND"."""
+    """The rewards of a stage, live."""
 
-    def __init__(self, config: RewardsConfig, terms: Sequence[LiveTerm], grader: Grader, window: int) -> None:
-        self._config, self._terms, self._grader = config, terms, grader
+    def __init__(self, config: RewardsConfig, root: Node, grader: Grader, window: int) -> None:
+        self._config, self._root, self._grader = config, root, grader
+        self._names = [node.name for node in root.tree()]
         self._recent: deque[bool] = deque(maxlen=window)
-        self.failures: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
 
     @classmethod
     async def start(
@@ -66,21 +68,35 @@ class Scorer:
             RewardError: a reward's file cannot be run.
         """
         grader = Grader(workers=config.workers, deadline=config.deadline)
-        return cls(config, build(config, grader, judge, root), grader, window)
+        builder = Builder(config, grader, judge, root)
+        try:
+            return cls(config, builder.tree(), grader, window)
+        except HalyardError:
+            await _close(builder.made, grader)
+            raise
 
     async def score(self, samples: Sequence[Sample]) -> list[Verdict]:
         """The verdicts on samples, in their order.
 
         A reward is the sum of the judgements of the terms that apply to the sample's task, by their weights
-        scaled to add up to 1. It fails when one of them that has a weight failed.
+        (scaled to add up to 1, unless the recipe says otherwise). It fails when one that it depends on failed.
+        Samples of one prompt are a group to the rewards that compare.
 
         Raises:
             RewardError: no term pays for a sample's task, or too large a share of verdicts failed.
         """
         began = time.perf_counter()
-        found: list[dict[str, Judgement]] = [{} for _ in samples]
-        await asyncio.gather(*(self._judge(term, samples, found) for term in self._terms))
-        verdicts = [self._verdict(one, judgements, began) for one, judgements in zip(samples, found, strict=True)]
+        round_ = Round(samples)
+        judged = await self._root.judge(round_, range(len(samples)))
+        seconds = time.perf_counter() - began
+        verdicts = []
+        for i, sample in enumerate(samples):
+            if i not in judged:
+                raise RewardError(
+                    f"no reward term with a weight applies to prompts of task {sample.task}: "
+                    "add one under rewards.terms, or leave such prompts out of the data"
+                )
+            verdicts.append(self._verdict(judged[i], round_.found[i], round_.failures[i], seconds))
         self._check_failures()
         return verdicts
 
@@ -94,59 +110,51 @@ class Scorer:
 
     async def close(self) -> None:
         """End all processes and connections."""
-        for term in self._terms:
-            await term.judging.close()
-        await asyncio.to_thread(self._grader.close)
+        await _close([node.judging for node in self._root.tree() if isinstance(node, Leaf)], self._grader)
 
-    async def _judge(self, term: LiveTerm, samples: Sequence[Sample], found: list[dict[str, Judgement]]) -> None:
-        """Put the term's judgements where they belong."""
-        concerned = [i for i, sample in enumerate(samples) if term.applies(sample)]
-        if concerned:
-            judgements = await term.judging.judge([samples[i] for i in concerned])
-            for i, judgement in zip(concerned, judgements, strict=True):
-                found[i][term.name] = judgement
-
-    def _verdict(self, sample: Sample, judgements: dict[str, Judgement], began: float) -> Verdict:
-        """The weighted sum of judgements, or the failure of one that counts."""
-        weights = {term.name: term.term.weight for term in self._terms if term.name in judgements}
-        total = sum(weights.values())
-        if not total:
-            raise RewardError(
-                f"no reward term with a weight applies to prompts of task {sample.task}: "
-                "add one under rewards.terms, or leave such prompts out of the data"
-            )
-        components = _components(judgements)
-        failed = [name for name, judgement in judgements.items() if judgement.score is None]
-        self.failures.update(f"{name}: {judgements[name].reason.partition(':')[0]}" for name in failed)
-        counting = [name for name in failed if weights[name]]
-        self._recent.append(bool(counting))
-        reason = "; ".join(f"{name}: {judgement.reason}" for name, judgement in judgements.items())
-        seconds = time.perf_counter() - began
-        if not counting:
-            reward = sum(weights[name] * components[name] for name in judgements if weights[name]) / total
-            return Verdict(reward=reward, components=components, reason=reason, seconds=seconds)
+    def _verdict(
+        self, whole: Judgement, found: dict[str, Judgement], failures: list[Failure], seconds: float
+    ) -> Verdict:
+        """The verdict on one sample, from what its terms said."""
+        self._failures.update(f"{one.name}: {one.kind}" for one in failures)
+        self._recent.append(any(one.paid for one in failures))
+        named = {name: found[name] for name in self._names if name in found}
+        said = {**{name: judgement.reason for name, judgement in named.items()}, **{f.name: f.reason for f in failures}}
+        reason = "; ".join(f"{name}: {said[name]}" for name in self._names if name in said and name)
+        common: dict[str, Any] = {
+            "components": _components(named),
+            "failures": {one.name: one.reason for one in failures},
+            "seconds": seconds,
+        }
+        if whole.score is not None:
+            return Verdict(reward=whole.score, reason=reason, **common)
         if self._config.on_failure == "zero":
             reason = f"paid nothing as it could not be judged (on_failure: zero): {reason}"
-            return Verdict(reward=0.0, components=components, reason=reason, seconds=seconds)
-        reason = "; ".join(f"{name}: {judgements[name].reason}" for name in counting)
-        return Verdict(reward=None, status="failed", components=components, reason=reason, seconds=seconds)
+            return Verdict(reward=0.0, reason=reason, **common)
+        return Verdict(reward=None, status="failed", reason=whole.reason, **common)
 
     def _check_failures(self) -> None:
         """Raise as soon as so many of a window's verdicts failed that the rest of it cannot make it good."""
         failed, window = sum(self._recent), self._recent.maxlen or 0
         if failed > self._config.max_failure_share * window:
-            counts = "; ".join(f"{kind} ({count} times)" for kind, count in self.failures.most_common(5))
+            counts = "; ".join(f"{kind} ({count} times)" for kind, count in self._failures.most_common(5))
             raise RewardError(
                 f"{failed} of the last {len(self._recent)} verdicts failed, more than the share of "
                 f"{self._config.max_failure_share:g} of {window} that rewards.max_failure_share allows. {counts}"
             )
 
 
-def _components(judgements: dict[str, Judgement]) -> dict[str, float]:
+async def _close(judging: Sequence[Judging], grader: Grader) -> None:
+    for one in judging:
+        await one.close()
+    await asyncio.to_thread(grader.close)
+
+
+def _components(found: dict[str, Judgement]) -> dict[str, float]:
     """What was judged, by the names of terms, and the parts of a judgement below its term's name."""
     components: dict[str, float] = {}
-    for name, judgement in judgements.items():
-        if judgement.score is not None:
+    for name, judgement in found.items():
+        if judgement.score is not None and name:
             components[name] = judgement.score
         components.update({f"{name}.{part}": value for part, value in judgement.parts.items()})
     return components

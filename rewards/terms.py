@@ -1,138 +1,147 @@
-"""The terms of a reward, live: each judges the samples that it applies to."""
+"""The terms of a recipe made live: the tree that a recipe describes, with what judges at its leaves."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-from configs.rewards import AnswerTerm, FormatTerm, JudgeTerm, PythonTerm, RewardsConfig, Term
+from configs.judge import JudgeTerm
+from configs.rewards import (
+    AnswerTerm,
+    ClipTerm,
+    FormatTerm,
+    GateTerm,
+    MinTerm,
+    OverlongTerm,
+    ProductTerm,
+    PythonTerm,
+    RewardsConfig,
+    RewardTerm,
+    RouteTerm,
+    SailMixedTerm,
+    SumTerm,
+    Term,
+)
 from halyard.errors import ConfigError
 from halyard.tasks import Task
-from rewards.calls import judge_async, to_judgement
+from rewards import functions
+from rewards.compose import Clip, Gate, Min, Product, Route, Sum
 from rewards.grader import Answered, Grader
 from rewards.judge import Criterion, HttpJudge, Judge
-from rewards.pool import Pool
-from rewards.registry import LoadedReward, load
+from rewards.nodes import Judging, Leaf, Node
 from rewards.sample import Judgement, Sample
 from rewards.structure import format_fault, split
-from rewards.worker import Job
 
-ASYNC_SECONDS = 60.0
-"""What an `async def` reward may take: it waits for something, and the deadline of rules is too short for that."""
-
-
-class Judging(Protocol):
-    """What a term does."""
-
-    async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
-        """One judgement a sample, in their order."""
-        ...
-
-    async def close(self) -> None:
-        """Give back processes and connections."""
-        ...
+ANSWER, MODEL = 1, 4
+"""What answers and models cost, beside the costs of functions."""
 
 
 @dataclass(frozen=True, slots=True)
-class LiveTerm:
-    """A term of the recipe with the name of its component and what does its work."""
+class Builder:
+    """What live terms are made with."""
 
-    name: str
-    term: Term
-    judging: Judging
+    config: RewardsConfig
+    grader: Grader
+    judge: Judge | None
+    root: Path
+    names: Counter[str] = field(default_factory=Counter)
+    made: list[Judging] = field(default_factory=list)
+    """What has processes and connections by now, also when a later term turns out to be wrong."""
 
-    def applies(self, sample: Sample) -> bool:
-        """Whether the sample is judged by this term: open questions have no answer to compare with."""
-        if isinstance(self.term, AnswerTerm) and sample.task == "open":
-            return False
-        return not self.term.tasks or sample.task in self.term.tasks
+    def tree(self) -> Sum:
+        """The whole reward: a sum of the recipe's terms, each below it with a name of its own.
 
+        Raises:
+            ConfigError: a function or its parameters are wrong, or there is no judge to ask.
+            RewardError: a function's file cannot be run.
+        """
+        whole = SumTerm(terms=self.config.terms, scaled=self.config.scaled)
+        return Sum(name="", term=whole, parts=self._all(whole.terms, paid=True), scaled=whole.scaled)
 
-def build(config: RewardsConfig, grader: Grader, judge: Judge | None, root: Path) -> list[LiveTerm]:
-    """The live terms of a recipe's rewards; a name that comes twice is numbered.
+    def _all(self, terms: Sequence[Term], *, paid: bool) -> list[Node]:
+        return [self._node(term, paid=paid and term.weight > 0) for term in terms]
 
-    Raises:
-        ConfigError: a function or its parameters are wrong, or there is no judge to ask.
-        RewardError: a function's file cannot be run.
-    """
-    seen: Counter[str] = Counter()
-    live = []
-    for term in config.terms:
-        name = _name(term)
-        seen[name] += 1
-        unique = name if seen[name] == 1 else f"{name}-{seen[name]}"
-        live.append(LiveTerm(unique, term, _judging(term, config, grader, judge, root)))
-    return live
+    def _node(self, term: Term, *, paid: bool) -> Node:
+        name = self._name(term)
+        common: dict[str, Any] = {"name": name, "term": term, "paid": paid}
+        match term:
+            case SumTerm():
+                return Sum(**common, parts=self._all(term.terms, paid=paid), scaled=term.scaled)
+            case ProductTerm():
+                return Product(**common, parts=self._all(term.terms, paid=paid))
+            case MinTerm():
+                return Min(**common, parts=self._all(term.terms, paid=paid))
+            case RouteTerm():
+                return Route(**common, parts=self._all(term.terms, paid=paid))
+            case GateTerm():
+                parts = self._all((term.when, term.then), paid=paid)
+                return Gate(**common, parts=parts, at_least=term.at_least, otherwise=term.otherwise)
+            case ClipTerm():
+                return Clip(**common, parts=self._all((term.of,), paid=paid), low=term.low, high=term.high)
+            case SailMixedTerm():
+                whole = term.composition()
+                return Sum(**common, parts=self._all(whole.terms, paid=paid), scaled=whole.scaled)
+        self.made.append(self._judging(term))
+        return Leaf(**common, judging=self.made[-1])
 
+    def _name(self, term: Term) -> str:
+        """The term's label or what judges; the second of a name is numbered."""
+        name = term.label or term.component
+        self.names[name] += 1
+        return name if self.names[name] == 1 else f"{name}-{self.names[name]}"
 
-def _name(term: Term) -> str:
-    if isinstance(term, PythonTerm):
-        return term.name
-    return term.criterion if isinstance(term, JudgeTerm) else term.type
-
-
-def _judging(term: Term, config: RewardsConfig, grader: Grader, judge: Judge | None, root: Path) -> Judging:
-    match term:
-        case AnswerTerm():
-            grader.start()
-            return AnswerJudging(grader)
-        case FormatTerm():
-            return FormatJudging()
-        case JudgeTerm():
-            return _asking(term, judge)
-        case PythonTerm():
-            return _function(term, config, root)
+    def _judging(self, term: AnswerTerm | FormatTerm | JudgeTerm | RewardTerm | PythonTerm | OverlongTerm) -> Judging:
+        match term:
+            case AnswerTerm():
+                self.grader.start()
+                return AnswerJudging(self.grader)
+            case FormatTerm():
+                return FormatJudging()
+            case JudgeTerm():
+                return _asking(term, self.judge)
+            case OverlongTerm():
+                parameters = {"longest": term.longest, "buffer": term.buffer}
+                return functions.live(RewardTerm(name="overlong", parameters=parameters), self.config, self.root)
+            case RewardTerm() | PythonTerm():
+                return functions.live(term, self.config, self.root)
 
 
 def _asking(term: JudgeTerm, judge: Judge | None) -> Judging:
     """The judge at the term's endpoint, or the given one for a term without."""
+    if term.rubric != "consistency":
+        raise ConfigError(f"there is no rubric {term.rubric}")
     if term.url is not None:
         endpoint = HttpJudge(term)
-        return ModelJudging(endpoint, term.criterion, owned=endpoint)
+        return ModelJudging(endpoint, "consistency", owned=endpoint)
     if judge is None:
         raise ConfigError("a judge term without url asks the judge that the pipeline trained, and there is none")
-    return ModelJudging(judge, term.criterion, owned=None)
-
-
-def _function(term: PythonTerm, config: RewardsConfig, root: Path) -> Judging:
-    """An `async def` in the caller's loop, any other function in processes of its own."""
-    loaded = load(term.path, term.name, term.parameters, root=root)
-    if loaded.is_async:
-        return AsyncJudging(loaded)
-    job = Job("rewards.calls", "judge_with", (term.path, term.name, term.parameters, str(root.resolve())))
-    pool = Pool(job, workers=config.workers, deadline=config.deadline)
-    pool.start()
-    return PoolJudging(pool)
+    return ModelJudging(judge, "consistency", owned=None)
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerJudging:
+class AnswerJudging(Judging):
     """1 if the final answer is right; the grader is the scorer's, which closes it."""
 
     grader: Grader
+    cost = ANSWER
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """The grades of the samples' answers."""
         return await self.grader.grade([Answered(one.answer, one.reference, one.task) for one in samples])
 
-    async def close(self) -> None:
-        """Nothing to give back."""
-
 
 @dataclass(frozen=True, slots=True)
-class FormatJudging:
+class FormatJudging(Judging):
     """1 if the response has the structure of its mode and task."""
+
+    cost = functions.INLINE
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """What the responses look like."""
         return [judge_format(one.response, one.thinking, one.task) for one in samples]
-
-    async def close(self) -> None:
-        """Nothing to give back."""
 
 
 def judge_format(response: str, thinking: bool, task: Task) -> Judgement:
@@ -142,7 +151,7 @@ def judge_format(response: str, thinking: bool, task: Task) -> Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelJudging:
+class ModelJudging(Judging):
     """1 if the judge says yes; it is asked only where there is something to ask.
 
     A malformed response scores 0 unasked, and a direct answer 1: it has no reasoning that could disagree.
@@ -151,6 +160,7 @@ class ModelJudging:
     model: Judge
     criterion: Criterion
     owned: HttpJudge | None
+    cost = MODEL
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """The judge's answers, and what needed none."""
@@ -172,33 +182,3 @@ def _unasked(sample: Sample) -> Judgement | None:
     if not form.score:
         return Judgement(0.0, f"not asked: {form.reason}")
     return None if sample.thinking else Judgement(1.0, "no reasoning to disagree with")
-
-
-@dataclass(frozen=True, slots=True)
-class PoolJudging:
-    """A researcher's function, in processes with a deadline."""
-
-    pool: Pool
-
-    async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
-        """What the function returned, or how it failed."""
-        return await self.pool.judge(samples)
-
-    async def close(self) -> None:
-        """End the processes."""
-        await asyncio.to_thread(self.pool.close)
-
-
-@dataclass(frozen=True, slots=True)
-class AsyncJudging:
-    """A researcher's `async def`, in the caller's event loop."""
-
-    loaded: LoadedReward
-
-    async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
-        """What the function returned, or how it failed."""
-        returned = await asyncio.gather(*(judge_async(self.loaded, one, ASYNC_SECONDS) for one in samples))
-        return [to_judgement(one, self.loaded.name) for one in returned]
-
-    async def close(self) -> None:
-        """Nothing to give back."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from configs.rewards import AnswerTerm, FormatTerm
+from configs.rewards import AnswerTerm, FormatTerm, all_terms
 from halyard.data.chat import to_chat
 from halyard.data.types import Rollout, VersionSpan
 from model.render import ChatMessage
@@ -57,11 +57,18 @@ def answered(prompt: Prompt, answer: str, renderer: Renderer) -> tuple[Rollout, 
     return rollout, whole
 
 
-def paid_by_rule(prompt: Prompt, rewards: RewardsConfig) -> list[Term]:
-    """The terms that judge the prompt's answers by a rule, whose most is 1; open questions have no right answer."""
-    terms = [term for term in rewards.terms if not term.tasks or prompt.task in term.tasks]
+def paid_by_rule(prompt: Prompt, rewards: RewardsConfig) -> list[tuple[Term, bool]]:
+    """The terms that judge the prompt's answers by a rule, whose most is 1; open questions have no right answer.
+
+    With each, whether it is surely asked: one that stands within another may not be.
+    """
+    found = [(term, len(keys) == 2) for keys, term in all_terms(rewards.terms)]
     kinds = FormatTerm if prompt.task == "open" else (AnswerTerm, FormatTerm)
-    return [term for term in terms if isinstance(term, kinds)]
+    return [
+        (term, outermost)
+        for term, outermost in found
+        if isinstance(term, kinds) and (not term.tasks or prompt.task in term.tasks)
+    ]
 
 
 async def faults(prompt: Prompt, answer: str, session: RlSession, rewards: RewardsConfig) -> list[str]:
@@ -73,11 +80,12 @@ async def faults(prompt: Prompt, answer: str, session: RlSession, rewards: Rewar
         return [str(error)]
     found = [*_prompt_faults(prompt, right, session.renderer), *_mask_faults(right, whole)]
     for_right, for_wrong = await judge(prompt, [right, wrong], session=session)
-    for term in paid_by_rule(prompt, rewards):
-        paid = for_right.components.get(term.type)
-        if paid != 1:
-            found.append(f"the {term.type} reward of the perfect answer {right.text!r} is {paid}, not 1")
-        if term.type == "answer" and for_wrong.components.get("answer", 0) > 0:
+    for term, outermost in paid_by_rule(prompt, rewards):
+        name = term.label or term.component
+        paid = for_right.components.get(name)
+        if paid != 1 and (outermost or paid is not None):
+            found.append(f"the {name} reward of the perfect answer {right.text!r} is {paid}, not 1")
+        if term.type == "answer" and for_wrong.components.get(name, 0) > 0:
             found.append(f"the answer reward of the wrong answer {wrong.text!r} is not 0")
     return found
 

@@ -153,7 +153,7 @@ async def perfect_answers_are_paid(trial: Trial) -> str:
     found = [fault for one, answer in asked for fault in await perfect.faults(one, answer, trial.session, rewards)]
     if found:
         raise Fault("; ".join(dict.fromkeys(found)))
-    terms = sorted({term.type for one, _ in asked for term in perfect.paid_by_rule(one, rewards)})
+    terms = sorted({term.type for one, _ in asked for term, _ in perfect.paid_by_rule(one, rewards)})
     paid = f"paid in full for {' and '.join(terms)}" if terms else "no reward judges them by a rule"
     return f"{len(asked)} perfect answers: {paid}"
 

@@ -137,6 +137,10 @@ def to_sample(prompt: Prompt, rollout: Rollout) -> Sample:
         family=prompt.family,
         thinking=prompt.thinking,
         finish_reason=rollout.finish_reason,
+        prompt_tokens=len(rollout.prompt_token_ids),
         response_tokens=len(rollout.response_token_ids),
+        response_token_ids=rollout.response_token_ids,
+        images=tuple(image for message in prompt.messages for image in message.images),
+        prompt_id=prompt.id,
         metadata=prompt.metadata,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from configs.checks import data_of
 from configs.data import DataConfig, FileSource, HuggingFaceSource
-from configs.rewards import PythonTerm
+from configs.rewards import PythonTerm, RewardTerm, all_terms
 from configs.stages import FilterStage, HardCasesStage, RlStage
 from configs.surroundings import check_surroundings
 
@@ -40,13 +40,13 @@ def _placement(loaded: LoadedRecipe) -> None:
 
 
 def _rewards(loaded: LoadedRecipe) -> None:
-    """Researchers' functions can be loaded, and take their parameters."""
-    from rewards.registry import load
+    """Rewards that are functions can be loaded, and take their parameters."""
+    from rewards.functions import load_term
 
     for stage in loaded.recipe.stages:
-        for term in stage.rewards.terms if isinstance(stage, RlStage) else ():
-            if isinstance(term, PythonTerm):
-                load(term.path, term.name, term.parameters, root=loaded.root)
+        for _, term in all_terms(stage.rewards.terms) if isinstance(stage, RlStage) else ():
+            if isinstance(term, PythonTerm | RewardTerm):
+                load_term(term, loaded.root)
 
 
 def _first_rows(loaded: LoadedRecipe) -> None:

@@ -143,7 +143,8 @@ class Verdict:
 
     `reward` is None exactly when `status` is "failed": it could not be judged (a checker was killed, a
     judge was out of reach), which is never the same as a wrong answer. `components` are named parts of
-    the reward before weighting. `reason` is a sentence for a person; `seconds` the time it took.
+    the reward before weighting. `failures` are the parts that could not be judged, with "KIND: details".
+    `reason` is a sentence for a person; `seconds` the time it took.
 
     >>> Verdict(reward=1.0, components={"answer": 1.0}, reason="5 equals 5").status
     'ok'
@@ -153,6 +154,7 @@ class Verdict:
     components: Mapping[str, float] = field(default_factory=dict)
     status: Status = "ok"
     reason: str = ""
+    failures: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     def __post_init__(self) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import rl.loop
 import sft.loop
-from configs.rewards import JudgeTerm
+from configs.judge import JudgeTerm
+from configs.rewards import all_terms
 from configs.stages import RlStage, SftStage
 from halyard.cluster.openai_endpoint import serve_openai
 from halyard.data.mixture import Mixture
@@ -110,7 +111,8 @@ async def scorer(stage: RlStage, walk: Walk) -> AsyncIterator[Scorer]:
     """What judges a stage's answers. The pipeline's own judge is served by an engine of the cluster meanwhile."""
     async with AsyncExitStack() as stack:
         judge = None
-        term = next((one for one in stage.rewards.terms if isinstance(one, JudgeTerm) and one.url is None), None)
+        terms = [one for _, one in all_terms(stage.rewards.terms)]
+        term = next((one for one in terms if isinstance(one, JudgeTerm) and one.url is None), None)
         if term is not None:
             engine = await walk.cluster.engine("judge", walk.models["judge"])
             stack.push_async_callback(walk.cluster.release_engine, "judge")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from configs.rewards import AnswerTerm, FormatTerm, JudgeTerm, PythonTerm, RewardsConfig, Term
+from configs.judge import JudgeTerm
+from configs.rewards import AnswerTerm, FormatTerm, PythonTerm, RewardsConfig, SumTerm, Term
 from halyard.errors import ConfigError, RewardError
+from rewards.compose import Sum
 from rewards.grader import Grader
+from rewards.nodes import Judging, Leaf
 from rewards.sample import Judgement, Sample
 from rewards.scorer import Scorer
-from rewards.terms import LiveTerm, ModelJudging, build
+from rewards.terms import Builder, ModelJudging
 
 RIGHT = r"<think>2 + 3 = 5. so 5.</think>\boxed{5}"
 
@@ -32,7 +36,7 @@ def sample(response: str = RIGHT, task: Any = "math", thinking: bool = True, rea
 
 
 @dataclass
-class Says:
+class Says(Judging):
     """Gives the same judgement on all samples, and remembers which it was asked about."""
 
     score: float | None
@@ -47,12 +51,15 @@ class Says:
     async def ask(self, samples: Sequence[Sample], criterion: str) -> list[Judgement]:
         return await self.judge(samples)
 
-    async def close(self) -> None: ...
+    cost = 0
 
 
 def scorer(*terms: tuple[str, Term, Says], window: int = 256, **config: Any) -> Scorer:
     recipe = RewardsConfig(terms=tuple(term for _, term, _ in terms), **config)
-    return Scorer(recipe, [LiveTerm(*term) for term in terms], Grader(workers=1, deadline=1.0), window)
+    leaves = [Leaf(name=name, term=term, judging=says, paid=term.weight > 0) for name, term, says in terms]
+    return Scorer(
+        recipe, Sum(name="", term=SumTerm(terms=recipe.terms), parts=leaves), Grader(workers=1, deadline=1.0), window
+    )
 
 
 async def test_weights_of_the_terms_that_apply_add_up_to_one() -> None:
@@ -77,7 +84,7 @@ async def test_a_failed_term_fails_the_verdict() -> None:
     (verdict,) = await judged.score([sample()])
     assert (verdict.reward, verdict.status, verdict.reason) == (None, "failed", "format: no verdict: details")
     assert verdict.components == {"answer": 1.0}
-    assert judged.failures == {"format: no verdict": 1}
+    assert verdict.failures == {"format": "no verdict: details"}
 
 
 async def test_a_failure_may_be_paid_nothing() -> None:
@@ -96,7 +103,7 @@ async def test_a_term_without_weight_is_only_recorded() -> None:
     (verdict,) = await judged.score([sample()])
     assert verdict.reward == 1.0
     assert verdict.components == {"answer": 1.0, "length": 17.0, "length.words": 3.0}
-    assert judged.failures == {"broken: raised": 1}
+    assert verdict.failures == {"broken": "raised"}
 
 
 async def test_a_task_that_nothing_pays_for_is_refused() -> None:
@@ -147,8 +154,8 @@ async def test_the_judge_is_asked_only_where_there_is_something_to_ask() -> None
 def test_names_that_come_twice_are_numbered() -> None:
     terms = (FormatTerm(), FormatTerm(), JudgeTerm())
     grader = Grader(workers=1, deadline=1.0)
-    live = build(RewardsConfig(terms=terms), grader, Says(1.0), root=None)  # pyright: ignore[reportArgumentType]
-    assert [term.name for term in live] == ["format", "format-2", "consistency"]
+    live = Builder(RewardsConfig(terms=terms), grader, Says(1.0), root=Path()).tree()
+    assert [node.name for node in live.parts] == ["format", "format-2", "consistency"]
 
 
 async def test_a_judge_that_is_not_there_is_missed_at_the_start() -> None:

@@ -1,0 +1,35 @@
+"""Contradictions within the rewards of a stage: weights that count nothing, penalties that nothing can earn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from configs.faults import Fault
+from configs.rewards import OverlongTerm, RewardsConfig, RouteTerm, SumTerm, Term, all_terms, below
+from configs.schema import KeyPath
+
+
+def contradictions(path: KeyPath, rewards: RewardsConfig, max_tokens: int) -> Iterator[Fault]:
+    """The faults of a stage's rewards, whose key path is given; `max_tokens` bounds its responses."""
+    if not any(term.weight for term in rewards.terms):
+        yield Fault((*path, "terms"), "all have weight 0: every reward would be 0")
+    for keys, term in all_terms(rewards.terms):
+        where = (*path, *keys)
+        if not isinstance(term, SumTerm):
+            yield from _weights(where, term)
+        if isinstance(term, OverlongTerm) and term.longest - term.buffer >= max_tokens:
+            message = f"is {term.longest}: with buffer {term.buffer} no response of {max_tokens} tokens is penalised"
+            yield Fault((*where, "longest"), f"{message} (sampling.max_tokens)")
+
+
+def _weights(path: KeyPath, term: Term) -> Iterator[Fault]:
+    """Weights count in sums; in a product or minimum, 0 only records."""
+    several = hasattr(term, "terms") and not isinstance(term, RouteTerm)
+    parts = [(keys, part) for keys, part in below(term) if keys]
+    for keys, part in parts:
+        if part.weight != 1 and not (several and part.weight == 0):
+            expected = "1, or 0 to record it only" if several else "1"
+            message = f"is {part.weight:g}, expected {expected}: weights count in a sum alone"
+            yield Fault((*path, *keys, "weight"), message)
+    if several and parts and not any(part.weight for _, part in parts):
+        yield Fault((*path, "terms"), "all have weight 0: nothing would be put together")

@@ -1,0 +1,140 @@
+"""Rewards that are functions, live: in the caller's process, in processes with a deadline, or in its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from configs.rewards import PythonTerm, RewardsConfig, RewardTerm
+from rewards.calls import awaited, safely
+from rewards.catalogue import find
+from rewards.nodes import Judging, group_of
+from rewards.pool import Pool
+from rewards.registry import LoadedReward, load
+from rewards.sample import Judgement, Sample
+from rewards.worker import Job
+
+ASYNC_SECONDS = 60.0
+"""What an `async def` reward may take: it waits for something, and the deadline of rules is too short for that."""
+INLINE, POOLED, ASYNC = 0, 2, 3
+"""What kinds of functions cost, beside each other."""
+
+
+def load_term(term: PythonTerm | RewardTerm, root: Path) -> LoadedReward:
+    """The term's function with its parameters set.
+
+    Raises:
+        ConfigError: there is no such function, or a parameter is wrong.
+        RewardError: its file cannot be run.
+    """
+    path, name = _place(term, root)
+    return load(path, name, term.parameters, root=root, signature=term.signature)
+
+
+def _place(term: PythonTerm | RewardTerm, root: Path) -> tuple[str, str]:
+    if isinstance(term, PythonTerm):
+        return term.path, term.name
+    found = find(term.name, root)
+    return found.path, found.function
+
+
+def live(term: PythonTerm | RewardTerm, config: RewardsConfig, root: Path) -> Judging:
+    """The term's function, ready to judge: its processes are warming up.
+
+    Raises:
+        ConfigError: there is no such function, or a parameter is wrong.
+        RewardError: its file cannot be run.
+    """
+    loaded = load_term(term, root)
+    if loaded.is_async:
+        return InLoop(loaded, term.timeout or ASYNC_SECONDS)
+    if loaded.mark.inline:
+        return Inline(loaded)
+    arguments = (*_place(term, root), term.parameters, str(root.resolve()), term.signature)
+    pool = Pool(
+        Job("rewards.calls", "judge_with", arguments),
+        workers=config.workers,
+        deadline=term.timeout or config.deadline,
+        memory_gib=config.memory_gib,
+    )
+    pool.start()
+    return InProcesses(loaded, pool)
+
+
+@dataclass(frozen=True, slots=True)
+class _Function(Judging):
+    loaded: LoadedReward
+
+    @property
+    def whole_groups(self) -> bool:
+        """Whether the function compares the samples of a group."""
+        return self.loaded.mark.form == "group"
+
+    async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
+        """What the function returned, or how it failed."""
+        match self.loaded.mark.form:
+            case "single":
+                return await self._each(samples)
+            case "batch":
+                return await self._together(samples)
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for i, sample in enumerate(samples):
+            groups.setdefault(group_of(sample), []).append(i)
+        judged = await asyncio.gather(*(self._together([samples[i] for i in places]) for places in groups.values()))
+        found = dict(zip(chain(*groups.values()), chain(*judged), strict=True))
+        return [found[i] for i in range(len(samples))]
+
+    async def _each(self, samples: Sequence[Sample]) -> list[Judgement]:
+        raise NotImplementedError
+
+    async def _together(self, samples: Sequence[Sample]) -> list[Judgement]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Inline(_Function):
+    """A function that takes microseconds, in the caller's process."""
+
+    cost = INLINE
+
+    async def _each(self, samples: Sequence[Sample]) -> list[Judgement]:
+        return [judgement for one in samples for judgement in safely(self.loaded, [one])]
+
+    async def _together(self, samples: Sequence[Sample]) -> list[Judgement]:
+        return safely(self.loaded, samples)
+
+
+@dataclass(frozen=True, slots=True)
+class InProcesses(_Function):
+    """A function in processes with a deadline."""
+
+    cost = POOLED
+    pool: Pool
+
+    async def _each(self, samples: Sequence[Sample]) -> list[Judgement]:
+        return await self.pool.judge(samples)
+
+    async def _together(self, samples: Sequence[Sample]) -> list[Judgement]:
+        return await self.pool.judge_together(samples)
+
+    async def close(self) -> None:
+        """End the processes."""
+        await asyncio.to_thread(self.pool.close)
+
+
+@dataclass(frozen=True, slots=True)
+class InLoop(_Function):
+    """An `async def`, in the caller's event loop."""
+
+    cost = ASYNC
+    seconds: float
+
+    async def _each(self, samples: Sequence[Sample]) -> list[Judgement]:
+        found = await asyncio.gather(*(awaited(self.loaded, [one], self.seconds) for one in samples))
+        return [judgement for (judgement,) in found]
+
+    async def _together(self, samples: Sequence[Sample]) -> list[Judgement]:
+        return await awaited(self.loaded, samples, self.seconds)
