@@ -23,7 +23,8 @@ def refusal(*arguments: object) -> list[str]:
     return str(caught.value).splitlines()
 
 
-RECIPES = [path for folder in ("configs", "tests", "bench", "docs") for path in ROOT.glob(f"{folder}/**/*.yaml")]
+FOLDERS = ("configs/recipes", "tests", "bench", "docs")
+RECIPES = [path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.yaml")]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -97,7 +98,7 @@ def test_faults_name_line_key_found_and_expected(tmp_path: Path, line: str, faul
         ("type: sft", "type: sfd", "stages[0] has type sfd, expected sft, rl, filter"),
         ("type: sft", "role: policy", "stages[0] has no type"),
         ("type: synthetic, rows: 8", "type: jsonl", "stages[0].data.sources[0].path is missing"),
-        ("build: nano", "build: nanno", 'model.build is "nanno", expected nano or micro; did you mean nano?'),
+        ("build: nano", "build: nanno", 'model.build is "nanno", expected nano, micro, micro-tiles, '),
         ("build: nano", "build: nano, path: x", "model is wrong: give exactly one of build"),
         ("build: nano", "", "model is wrong: give exactly one of build"),
         ("name: warm-up", "name: Warm Up", 'stages[0].name is "Warm Up", expected a name of lower-case letters'),
