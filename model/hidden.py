@@ -17,7 +17,7 @@ def hidden_states(policy: PreTrainedModel, input_ids: Tensor, position_ids: Tens
     """
     if isinstance(policy, SailVl2ForConditionalGeneration):
         decoder: Any = policy.language_model.model
-        inputs = {"inputs_embeds": policy._embed(input_ids, pixel_values)}
+        inputs = {"inputs_embeds": policy.embed(input_ids, pixel_values)}
     else:
         decoder, inputs = policy.base_model, {"input_ids": input_ids}
     return decoder(**inputs, position_ids=position_ids, use_cache=False).last_hidden_state[0]

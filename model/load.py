@@ -21,8 +21,8 @@ from model.chat_format import FORMATS, SAIL_VL2
 from model.linear import use_onednn
 from model.norm import use_lean_norms
 from model.quiet import quiet
-from model.render import ChatMessage, Renderer, VisualInput
-from model.sail_vl2 import SailVl2ForConditionalGeneration, SailVl2Processor
+from model.render import ChatMessage, Renderer
+from model.sail_vl2 import SailVl2ForConditionalGeneration, SailVl2ImageProcessor, SailVl2Processor
 
 ARCHITECTURES: dict[str, type[PreTrainedModel]] = {
     "sail_vl2": SailVl2ForConditionalGeneration,
@@ -95,14 +95,13 @@ def load_processor(path: Path) -> Renderer:
     try:
         if kind == "sail_vl2":
             processor = SailVl2Processor.from_pretrained(path)
-            visual = VisualInput(processor.image_processor, processor.image_tokens)
-            return _checked(path, processor.tokenizer, visual)
+            return _checked(path, processor.tokenizer, processor.image_processor)
         return _checked(path, AutoTokenizer.from_pretrained(path), None)
     except (OSError, ValueError, TypeError) as error:
         raise SnapshotError(f"the tokenizer in {path} cannot be read: {_one_line(error)}") from error
 
 
-def _checked(path: Path, tokenizer: Any, visual: VisualInput | None) -> Renderer:
+def _checked(path: Path, tokenizer: Any, visual: SailVl2ImageProcessor | None) -> Renderer:
     """A renderer in the first format that gives the ids of the tokenizer's own template."""
     if tokenizer.chat_template is None:
         raise SnapshotError(f"{path} has a tokenizer without a chat template; expected ChatML, as in Qwen3's folders")

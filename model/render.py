@@ -22,11 +22,14 @@ from halyard.errors import DataError
 from model.chat_format import DIRECT, END, START, THINK, THINK_END, THINKING, ChatFormat
 from model.sail_vl2.images import SailVl2ImageProcessor
 from model.sail_vl2.processing import IMAGE_END, IMAGE_START, IMAGE_TOKEN
+from model.video import Video
 
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    r"""One turn: its images come first, then its text. An assistant that thought has `reasoning` beside its answer.
+    r"""One turn: its images come first, then its videos, then its text.
+
+    An assistant that thought has `reasoning` beside its answer.
 
     >>> ChatMessage("assistant", "\\boxed{5}", reasoning="2 + 3 = 5.").images
     ()
@@ -36,6 +39,7 @@ class ChatMessage:
     text: str
     images: tuple[Image, ...] = ()
     reasoning: str | None = None
+    videos: tuple[Video, ...] = ()
 
 
 Chat = Sequence[ChatMessage]
@@ -47,33 +51,31 @@ class Rendered:
 
     `token_ids` [tokens], int64, hold the image placeholders expanded; `loss_mask` [tokens], bool, is True where a
     token is learnt; `pixel_values` [images, 3, height, width], float32, and `images` are in the placeholders' order.
+
+    Images stand here as the tower sees them: each tile is one, and so is each frame of a video. Those of a policy
+    of native resolution have `pixel_values` [patches, 3, patch size, patch size] and `image_grids` [images, 2].
     """
 
     token_ids: np.ndarray
     loss_mask: np.ndarray
     pixel_values: np.ndarray | None
     images: tuple[Image, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VisualInput:
-    """How images enter a conversation: their pixels, and the number of placeholders each takes."""
-
-    processor: SailVl2ImageProcessor
-    tokens: int
+    image_grids: np.ndarray | None = None
 
 
 @dataclass(slots=True)
 class _Script:
-    """Ids and mask of a conversation as it is written.
+    """Ids, mask and views of a conversation as it is written; an image is cut into at most `tiles`.
 
     Neighbouring texts of one kind are encoded together, as the chat template's text would be; control tokens and
     the border of what is learnt cut them, as they do when a policy goes on after its prompt.
     """
 
     tokenizer: Tokenizer
+    tiles: int = 1
     token_ids: list[int] = field(default_factory=list)
     loss_mask: list[bool] = field(default_factory=list)
+    views: list[Image] = field(default_factory=list)
     _text: str = ""
     _learnt: bool = False
 
@@ -105,7 +107,7 @@ class Renderer:
     """Writes conversations for one policy and reads what the policy wrote. `model.load.load_processor` makes one."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, chat_format: ChatFormat, visual: VisualInput | None = None
+        self, tokenizer: PreTrainedTokenizerFast, chat_format: ChatFormat, visual: SailVl2ImageProcessor | None = None
     ) -> None:
         self.tokenizer: Any = tokenizer  # its methods are typed for batches and single texts at once
         self.chat_format = chat_format
@@ -149,10 +151,10 @@ class Renderer:
             raise DataError(
                 "a prompt ends with a turn of the user (or the system), expected it to leave the answer out"
             )
-        script = _Script(self._plain)
+        script = self._script(chat)
         self._write(script, chat, thinking=thinking)
         self._open_answer(script, thinking=thinking, last=True)
-        rendered = self._rendered(script, chat)
+        rendered = self._rendered(script)
         return replace(rendered, loss_mask=np.zeros_like(rendered.loss_mask))
 
     def conversation(self, chat: Chat, *, thinking: bool) -> Rendered:
@@ -166,11 +168,28 @@ class Renderer:
         """
         if not chat or chat[-1].role != "assistant":
             raise DataError("a conversation to learn from ends with a turn of the assistant, but this one does not")
-        script = _Script(self._plain)
+        script = self._script(chat)
         self._write(script, chat, thinking=thinking)
-        return self._rendered(script, chat)
+        return self._rendered(script)
+
+    def visual_tokens(self, sizes: Sequence[tuple[int, int]]) -> list[int]:
+        """Placeholders that images of these sizes (width, height) take in one conversation, before any is opened.
+
+        Raises:
+            DataError: the policy takes no images.
+        """
+        if self._visual is None:
+            raise DataError("this policy reads text only: images have no tokens in it")
+        tiles = self._visual.budget(len(sizes))
+        return [self._visual.tokens(size, tiles) for size in sizes]
+
+    def _script(self, chat: Chat) -> _Script:
+        images = sum(len(message.images) for message in chat)
+        return _Script(self._plain, self._visual.budget(images) if self._visual else 1)
 
     def _write(self, script: _Script, chat: Chat, *, thinking: bool) -> None:
+        if self.chat_format.default_system is not None and chat[0].role != "system":
+            self._write_question(script, ChatMessage("system", self.chat_format.default_system), thinking=thinking)
         for index, message in enumerate(chat):
             if message.role == "assistant":
                 self._write_answer(script, message, thinking=thinking, last=index == len(chat) - 1)
@@ -180,39 +199,64 @@ class Renderer:
     def _write_question(self, script: _Script, message: ChatMessage, *, thinking: bool) -> None:
         script.token(self.id_of(START), learnt=False)
         script.text(f"{message.role}\n", learnt=False)
-        for _ in message.images:
-            self._write_image(script)
+        self._write_images(script, message)
+        self._write_videos(script, message)
         script.text(message.text, learnt=False)
-        if message.role == "user" and self.chat_format.modes_are_tokens:
-            script.token(self.id_of(THINKING if thinking else DIRECT), learnt=False)
+        if message.role == "user":
+            self._write_mode(script, thinking=thinking)
         script.token(self.id_of(END), learnt=False)
         script.text(self.chat_format.after_turn, learnt=False)
 
-    def _write_image(self, script: _Script) -> None:
+    def _write_mode(self, script: _Script, *, thinking: bool) -> None:
+        if self.chat_format.mode == "tokens":
+            script.token(self.id_of(THINKING if thinking else DIRECT), learnt=False)
+        elif self.chat_format.mode == "request" and thinking:
+            script.text(self.chat_format.request, learnt=False)
+
+    def _write_images(self, script: _Script, message: ChatMessage) -> None:
+        for number, image in enumerate(message.images, start=1):
+            if len(message.images) > 1:
+                script.text(self.chat_format.image_name.format(number), learnt=False)
+            self._write_image(script, image, script.tiles)
+            script.text(self.chat_format.after_image, learnt=False)
+
+    def _write_videos(self, script: _Script, message: ChatMessage) -> None:
+        """Frames with their timestamps, a line each, each one tile.
+
+        Source: VLMEvalKit's `sail_vl.py` for "Frame-k: " and the single tile; the timestamp is ours.
+        """
+        for video in message.videos:
+            for number, (frame, seconds) in enumerate(zip(video.frames, video.seconds, strict=True), start=1):
+                script.text(f"Frame-{number} ({seconds:.1f}s): ", learnt=False)
+                self._write_image(script, frame, 1)
+                script.text("\n", learnt=False)
+
+    def _write_image(self, script: _Script, image: Image, tiles: int) -> None:
         if self._visual is None:
             raise DataError(
                 "the chat has an image, but this policy reads text only: leave images out, or use a SAIL-VL2"
             )
         script.token(self.id_of(IMAGE_START), learnt=False)
-        script.token(self.id_of(IMAGE_TOKEN), learnt=False, times=self._visual.tokens)
+        script.token(self.id_of(IMAGE_TOKEN), learnt=False, times=self._visual.tokens(image.size, tiles))
         script.token(self.id_of(IMAGE_END), learnt=False)
+        script.views += self._visual.views(image, tiles)
 
     def _open_answer(self, script: _Script, *, thinking: bool, last: bool) -> None:
         """Where the assistant begins to write; direct mode is shown here by formats that have no tokens for it."""
         script.token(self.id_of(START), learnt=False)
         script.text("assistant\n", learnt=False)
-        if not thinking and last and not self.chat_format.modes_are_tokens:
+        if not thinking and last and self.chat_format.mode == "block":
             self._write_reasoning(script, "", learnt=False)
             script.text(self.chat_format.before_answer, learnt=False)
 
     def _write_answer(self, script: _Script, message: ChatMessage, *, thinking: bool, last: bool) -> None:
         layout = self.chat_format
-        if message.images:
+        if message.images or message.videos:
             raise DataError("an assistant's turn has an image, but a policy writes text alone")
         learnt = last or layout.keeps_history
         self._open_answer(script, thinking=thinking, last=last)
         reasoning = message.reasoning
-        if not layout.modes_are_tokens:  # a thinking turn of Qwen3's always has its block, be it empty
+        if layout.mode == "block":  # a thinking turn of Qwen3's always has its block, be it empty
             reasoning = (reasoning or "").strip("\n") if last else None
         if thinking and reasoning is not None:
             self._write_reasoning(script, reasoning, learnt=learnt)
@@ -227,10 +271,13 @@ class Renderer:
         script.text(f"{around}{reasoning}{around}", learnt=learnt)
         script.token(self.id_of(THINK_END), learnt=learnt)
 
-    def _rendered(self, script: _Script, chat: Chat) -> Rendered:
+    def _rendered(self, script: _Script) -> Rendered:
         token_ids, loss_mask = script.done()
-        images = tuple(image for message in chat for image in message.images)
-        pixels = None
-        if self._visual and images:
-            pixels = np.stack([self._visual.processor.pixels(image) for image in images])
-        return Rendered(token_ids=token_ids, loss_mask=loss_mask, pixel_values=pixels, images=images)
+        pixels, grids = self._visual.stack(script.views) if self._visual and script.views else (None, None)
+        return Rendered(
+            token_ids=token_ids,
+            loss_mask=loss_mask,
+            pixel_values=pixels,
+            images=tuple(script.views),
+            image_grids=grids,
+        )

@@ -28,7 +28,7 @@ from vllm.multimodal.processing import (
 from vllm.sequence import IntermediateTensors
 
 from model.sail_vl2.configuration import SailVl2Config
-from model.sail_vl2.modeling import adapter, silence_image_token, visual_tokens
+from model.sail_vl2.modeling import DECODERS, adapter, silence_image_token, visual_tokens
 from model.sail_vl2.processing import IMAGE_TOKEN, SailVl2Processor
 from model.sail_vl2.vision import SailVl2VisionModel
 
@@ -70,7 +70,10 @@ class Processor(BaseMultiModalProcessor[ProcessingInfo]):
     """Pixels from images, and the place of each image in the token ids, which stay as they are."""
 
     def _call_hf_processor(self, hf_data: Mapping[str, Any], hf_kwargs: Mapping[str, object]) -> BatchFeature:
-        return self.info.get_hf_processor(**hf_kwargs).image_processor(hf_data["images"])
+        made = self.info.get_hf_processor(**hf_kwargs).image_processor(hf_data["images"])
+        if len(made["pixel_values"]) != len(hf_data["images"]):
+            raise ValueError("an image has several tiles: hand in the tiles, as `Rendered.images` has them")
+        return BatchFeature({"pixel_values": made["pixel_values"]})
 
     def _get_mm_fields_config(
         self,
@@ -104,6 +107,8 @@ class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP)
         super().__init__()
         config: Any = vllm_config.model_config.hf_config
         self.config: SailVl2Config = config
+        if self.config.vision_config.native_resolution:
+            raise ValueError("policies that see images at their native resolution are not served by vLLM yet")
         with self._mark_tower_model(vllm_config, "image"):
             self.vision_model = SailVl2VisionModel._from_config(self.config.vision_config, attn_implementation="sdpa")
             self.mlp1 = adapter(self.config)
@@ -112,7 +117,7 @@ class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP)
                 vllm_config=vllm_config,
                 hf_config=self.config.text_config,
                 prefix=maybe_prefix(prefix, "language_model"),
-                architectures=["Qwen3ForCausalLM"],
+                architectures=[DECODERS[self.config.text_config.model_type].__name__],
             )
             self.language_model = language_model
         self.make_empty_intermediate_tensors = language_model.make_empty_intermediate_tensors
@@ -123,7 +128,7 @@ class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP)
         if pixel_values is None:
             return []
         pixel_values = pixel_values.to(self.mlp1[1].weight.dtype)
-        return tuple(visual_tokens(self.vision_model, self.mlp1, pixel_values, self.config.downsample))
+        return tuple(visual_tokens(self.vision_model, self.mlp1, self.config, pixel_values))
 
     def forward(
         self,

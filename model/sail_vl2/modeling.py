@@ -1,18 +1,20 @@
-"""The policy: vision tower, adapter and Qwen3, image features written over the image placeholders."""
+"""The policy: vision tower, adapter and Qwen3, dense or of experts; image features written over the placeholders."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationMixin, PreTrainedModel, Qwen3ForCausalLM
+from transformers import GenerationMixin, PreTrainedModel, Qwen3ForCausalLM, Qwen3MoeForCausalLM
 from transformers.modeling_outputs import BaseModelOutputWithPooling, CausalLMOutputWithPast
 
 from model.sail_vl2.configuration import SailVl2Config
-from model.sail_vl2.vision import SailVl2VisionModel, pixel_shuffle
+from model.sail_vl2.vision import Grid, SailVl2VisionModel, pixel_shuffle
 
 NEVER = -1e4
+DECODERS: dict[str, type[PreTrainedModel]] = {"qwen3": Qwen3ForCausalLM, "qwen3_moe": Qwen3MoeForCausalLM}
 
 
 def adapter(config: SailVl2Config) -> nn.Sequential:
@@ -31,12 +33,29 @@ def silence_image_token(logits: Tensor, config: SailVl2Config) -> None:
     logits[..., config.image_token_id] = NEVER
 
 
-def visual_tokens(vision_model: nn.Module, mlp1: nn.Module, pixel_values: Tensor, downsample: int) -> Tensor:
-    """Visual tokens [images, tokens, hidden] of images [images, 3, size, size]: tower, pixel shuffle, adapter."""
-    patches = vision_model(pixel_values)
-    side = int(patches.shape[1] ** 0.5)
-    merged = pixel_shuffle(patches.unflatten(1, (side, side)), downsample)
-    return mlp1(merged.flatten(1, 2))
+def visual_tokens(
+    vision_model: nn.Module,
+    mlp1: nn.Module,
+    config: SailVl2Config,
+    pixel_values: Tensor,
+    grids: Sequence[Grid] | None = None,
+) -> list[Tensor]:
+    """Visual tokens [tokens, hidden] of each image: tower, pixel shuffle, adapter.
+
+    The adapter runs once over all images. Pixels and grids are those of `SailVl2VisionModel`.
+    """
+    patches = vision_model(pixel_values, grids, config.select_layer)
+    if grids is None:
+        side = config.vision_config.grid
+        merged = pixel_shuffle(patches.unflatten(1, (side, side)), config.downsample)
+        return list(mlp1(merged.flatten(1, 2)))
+    images = [one.view(1, *grid, -1) for one, grid in zip(_split(patches[0], grids), grids, strict=True)]
+    merged = [pixel_shuffle(image, config.downsample)[0].flatten(0, 1) for image in images]
+    return list(mlp1(torch.cat(merged)).split([len(one) for one in merged]))
+
+
+def _split(patches: Tensor, grids: Sequence[Grid]) -> tuple[Tensor, ...]:
+    return patches.split([height * width for height, width in grids])
 
 
 class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -50,7 +69,7 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config_class = SailVl2Config
     base_model_prefix = ""
     supports_gradient_checkpointing = True
-    _no_split_modules = ["VisionBlock", "Qwen3DecoderLayer"]  # noqa: RUF012
+    _no_split_modules = ["VisionBlock", "Qwen3DecoderLayer", "Qwen3MoeDecoderLayer"]  # noqa: RUF012
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_attention_backend = True
@@ -62,8 +81,17 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         self.vision_model = SailVl2VisionModel._from_config(config.vision_config)
         self.mlp1 = adapter(config)
-        self.language_model = Qwen3ForCausalLM._from_config(config.text_config)
+        self.language_model: Any = DECODERS[config.text_config.model_type]._from_config(config.text_config)
         self.post_init()
+        if config.select_layer != -1:
+            self._freeze_unused()
+
+    def _freeze_unused(self) -> None:
+        """Stop the gradients of what lies above the selected layer: it takes no part, and would only decay."""
+        trunk = self.vision_model.trunk
+        above = range(len(trunk.blocks))[self.config.select_layer] + 1
+        for part in (*trunk.blocks[above:], trunk.post_trunk_norm):
+            part.requires_grad_(False)
 
     def get_input_embeddings(self) -> nn.Module:
         """The token embedding."""
@@ -85,12 +113,18 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """The decoder's layers, without the output layer."""
         return self.language_model.model
 
-    def get_image_features(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
-        """An output whose `pooler_output` is [images, tokens, hidden], for images [images, 3, size, size]."""
-        return BaseModelOutputWithPooling(pooler_output=self._see(pixel_values))  # pyright: ignore[reportArgumentType]
+    def get_image_features(
+        self, pixel_values: Tensor, image_grids: Tensor | None = None, **_: Any
+    ) -> BaseModelOutputWithPooling:
+        """An output whose `pooler_output` is [images, tokens, hidden]; of native size, a list of [tokens, hidden]."""
+        features: Any = self._see(pixel_values, image_grids)
+        if image_grids is None:
+            features = torch.stack(features)
+        return BaseModelOutputWithPooling(pooler_output=features)
 
-    def _see(self, pixel_values: Tensor) -> Tensor:
-        return visual_tokens(self.vision_model, self.mlp1, pixel_values, self.config.downsample)
+    def _see(self, pixel_values: Tensor, image_grids: Tensor | None) -> list[Tensor]:
+        grids = None if image_grids is None else [(height, width) for height, width in image_grids.tolist()]
+        return visual_tokens(self.vision_model, self.mlp1, self.config, pixel_values, grids)
 
     def forward(
         self,
@@ -98,14 +132,18 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
         pixel_values: Tensor | None = None,
+        image_grids: Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """Logits [batch, tokens, vocabulary]; `pixel_values` [images, 3, size, size] fill the placeholders in order.
+        """Logits [batch, tokens, vocabulary]; the images fill the placeholders in order.
+
+        `pixel_values` are [images, 3, size, size], or of native size [patches, 3, patch size, patch size] with
+        `image_grids` [images, 2].
 
         Raises:
             ValueError: the images do not fit the placeholders in `input_ids`.
         """
-        embeddings = self._embed(input_ids, pixel_values)
+        embeddings = self.embed(input_ids, pixel_values, image_grids)
         output = self.language_model(
             inputs_embeds=embeddings, attention_mask=attention_mask, position_ids=position_ids, **kwargs
         )
@@ -114,19 +152,21 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Inputs of one step of `generate`: the images go in with the prompt only."""
-        pixel_values = kwargs.pop("pixel_values", None)
+        seen = {name: kwargs.pop(name, None) for name in ("pixel_values", "image_grids")}
         inputs = super().prepare_inputs_for_generation(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
         first = kwargs.get("is_first_iteration") or not kwargs.get("use_cache", True)
-        return {**inputs, "pixel_values": pixel_values if first else None}
+        return {**inputs, **(seen if first else dict.fromkeys(seen))}
 
-    def _embed(self, input_ids: Tensor, pixel_values: Tensor | None) -> Tensor:
+    def embed(self, input_ids: Tensor, pixel_values: Tensor | None, image_grids: Tensor | None = None) -> Tensor:
+        """Embeddings [batch, tokens, hidden], image features written over the placeholders; as `forward` takes them."""
         embeddings = self.get_input_embeddings()(input_ids)
         places = input_ids == self.config.image_token_id
         if pixel_values is None:
-            _check_places(places, 0, self.config.image_tokens)
+            _check_places(places, [])
             return embeddings + self._nothing_seen(embeddings)
-        _check_places(places, len(pixel_values), self.config.image_tokens)
-        return embeddings.masked_scatter(places.unsqueeze(-1), self._see(pixel_values.to(embeddings.dtype)))
+        features = self._see(pixel_values.to(embeddings.dtype), image_grids)
+        _check_places(places, features)
+        return embeddings.masked_scatter(places.unsqueeze(-1), torch.cat(features))
 
     def _nothing_seen(self, embeddings: Tensor) -> Tensor | float:
         """Zero, with a zero gradient for every weight of tower and adapter. Not needed where nothing is trained.
@@ -137,18 +177,19 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return 0.0
         vision = self.config.vision_config
         black = embeddings.new_zeros(1, vision.num_channels, vision.image_size, vision.image_size)
-        return self._see(black).sum() * 0.0
+        return self._see(black, None)[0].sum() * 0.0
 
 
-def _check_places(places: Tensor, images: int, tokens: int) -> None:
+def _check_places(places: Tensor, features: Sequence[Tensor]) -> None:
     """Raise unless there are exactly as many placeholders as image features.
 
     Raises:
         ValueError: more or fewer.
     """
-    found = int(places.sum())
-    if found != images * tokens:
+    found, counts = int(places.sum()), [len(one) for one in features]
+    if found != sum(counts):
+        alike = f"{len(counts)} x {counts[0]} = " if len(set(counts)) == 1 else ""
         raise ValueError(
-            f"the token ids have {found} image placeholders, but {images} images make {images} x {tokens} = "
-            f"{images * tokens} image features: ids and images must come from the same rendering"
+            f"the token ids have {found} image placeholders, but {len(counts)} images make {alike}{sum(counts)} image "
+            "features: ids and images must come from the same rendering"
         )

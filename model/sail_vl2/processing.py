@@ -18,7 +18,7 @@ class SailVl2Processor(ProcessorMixin):
     """What turns texts and images into a policy's inputs.
 
     In text, one `<IMG_CONTEXT>` stands for an image, and becomes `<img>`, `image_tokens` times
-    `<IMG_CONTEXT>`, `</img>`.
+    `<IMG_CONTEXT>` for each of its tiles, `</img>`.
     """
 
     image_token = IMAGE_TOKEN
@@ -40,10 +40,22 @@ class SailVl2Processor(ProcessorMixin):
         """Ids of the tokens that belong to an image."""
         return self.tokenizer.convert_tokens_to_ids([IMAGE_TOKEN, IMAGE_START, IMAGE_END])
 
-    def replace_image_token(self, image_inputs: dict, image_idx: int, **_: Any) -> str:  # noqa: ARG002
-        """What one `<IMG_CONTEXT>` becomes; the same for every image."""
-        return f"{IMAGE_START}{IMAGE_TOKEN * self.image_tokens}{IMAGE_END}"
+    def replace_image_token(self, image_inputs: dict, image_idx: int, **_: Any) -> str:
+        """What one `<IMG_CONTEXT>` becomes: as many of them as the image has visual tokens."""
+        if "image_grids" in image_inputs:
+            height, width = (int(side) for side in image_inputs["image_grids"][image_idx])
+            count = height * width // self.image_processor.downsample**2
+        else:
+            tiles = image_inputs["num_tiles"][image_idx] if "num_tiles" in image_inputs else 1
+            count = self.image_tokens * int(tiles)
+        return f"{IMAGE_START}{IMAGE_TOKEN * count}{IMAGE_END}"
 
     def _get_num_multimodal_tokens(self, image_sizes: list | None = None, **_: Any) -> MultiModalData:
-        count = len(image_sizes or [])
-        return MultiModalData(num_image_tokens=[self.image_tokens + 2] * count, num_image_patches=[1] * count)
+        """Tokens of each image with its marks, and tiles, of images of (height, width); none of them is opened."""
+        images: SailVl2ImageProcessor = self.image_processor
+        sizes = [(width, height) for height, width in image_sizes or []]
+        tiles = images.budget(len(sizes))
+        return MultiModalData(
+            num_image_tokens=[images.tokens(size, tiles) + 2 for size in sizes],
+            num_image_patches=[len(images.view_sizes(size, tiles)) for size in sizes],
+        )

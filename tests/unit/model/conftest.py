@@ -7,6 +7,7 @@ import pytest
 import torch
 from support.tiny_models import save_dense, save_moe
 
+from configs.model import TinySize
 from model.build import build
 from model.load import load_policy, load_processor
 from model.render import Renderer
@@ -37,6 +38,16 @@ def dense_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def moe_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_moe(tmp_path_factory.mktemp("moe"))
+
+
+@pytest.fixture(scope="session")
+def variants(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders of the micro policies that are unlike the others."""
+    root = tmp_path_factory.mktemp("variants")
+    sizes: tuple[TinySize, ...] = ("micro-tiles", "micro-native", "micro-moe")
+    for size in sizes:
+        build(size, root / size, seed=0)
+    return {size: root / size for size in sizes}
 
 
 @pytest.fixture(scope="session")

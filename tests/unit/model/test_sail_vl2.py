@@ -109,7 +109,7 @@ def test_names_are_those_of_the_released_checkpoints(nano: SailVl2ForConditional
 
 def test_image_features_stand_at_their_placeholders_in_order(nano: SailVl2ForConditionalGeneration) -> None:
     given = inputs(nano, 2)
-    embedded = nano._embed(given["input_ids"], given["pixel_values"])[0]
+    embedded = nano.embed(given["input_ids"], given["pixel_values"])[0]
     features = nano.get_image_features(given["pixel_values"]).pooler_output
     assert features is not None
     tokens = nano.config.image_tokens
