@@ -45,8 +45,13 @@ class Asked:
     @property
     def images(self) -> list[str]:
         """The images of all messages, as data URIs."""
-        contents = [message["content"] for message in self.body["messages"] if not isinstance(message["content"], str)]
-        return [part["image_url"]["url"] for content in contents for part in content if part["type"] == "image_url"]
+        return [part["image_url"]["url"] for part in self._parts if "image_url" in part]
+
+    @property
+    def _parts(self) -> list[dict[str, Any]]:
+        contents = [message["content"] for message in self.body["messages"]]
+        lists = [[{"text": content}] if isinstance(content, str) else content for content in contents]
+        return [part for parts in lists for part in parts]
 
     @property
     def code(self) -> str:
@@ -64,16 +69,9 @@ class Server:
     most_at_once: int = 0
 
 
-def says(
-    text: Any, *, model: str = "", prompt_tokens: int | None = None, completion_tokens: int | None = None
-) -> Reply:
+def says(text: Any) -> Reply:
     """A completion with this text."""
-    body: dict[str, Any] = {"choices": [{"message": {"role": "assistant", "content": text}}]}
-    if model:
-        body["model"] = model
-    if prompt_tokens is not None:
-        body["usage"] = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens or 0}
-    return Reply(body=body)
+    return Reply(body={"choices": [{"message": {"role": "assistant", "content": text}}]})
 
 
 def rules(asked: Asked, /, **answers: str) -> Reply:

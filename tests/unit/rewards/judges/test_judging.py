@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
 import pytest
+from PIL import Image
 from support.chat_server import Asked, Reply, rules, says
 
+from halyard.data.images import from_data_uri
 from halyard.data.types import ImageRef
 
 SOUND = {"logic": "yes", "grounding": "yes", "consistency": "yes"}
@@ -38,12 +41,15 @@ async def test_who_judged_is_recorded_with_the_verdict(benched, sample) -> None:
     assert (changed["before"], changed["now"]) == ("big-judge-2026-11 fp_0", "big-judge-2026-11 fp_1")
 
 
-async def test_images_are_sent_and_the_fence_holds_what_is_judged(benched, sample) -> None:
-    drawing = ImageRef(uri="data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")  # fmt: skip
+async def test_images_are_sent_and_the_fence_holds_what_is_judged(benched, sample, tmp_path) -> None:
+    picture = ImageRef(path=str(tmp_path / "dot.png"))
+    Image.new("RGB", (2000, 10), "red").save(tmp_path / "dot.png")
     async with benched(lambda asked: rules(asked, **SOUND), model="m") as bench:
-        await bench.judge(sample(images=(drawing,)))
+        await bench.judge(sample(images=(picture,)))
     (asked,) = bench.server.asked
-    assert [image[:22] for image in asked.images] == ["data:image/png;base64,"]
+    (image,) = asked.images
+    with Image.open(io.BytesIO(from_data_uri(image))) as seen:
+        assert (seen.format, seen.size, seen.getpixel((0, 0))) == ("PNG", (1568, 8), (255, 0, 0))
     (fence,) = set(re.findall(r"DATA-[0-9a-f]{16}", asked.text))
     assert f"[{fence} answer]\n5\n[{fence} end of answer]" in asked.text
     assert f"[{fence} reasoning]\n2 + 3 = 5. so 5.\n" in asked.text

@@ -107,18 +107,24 @@ async def test_a_refusal_fails_the_verdict_at_once(benched, sample, status: int)
     assert len(bench.server.asked) == 1
 
 
+class Away:
+    """Answers one way for some seconds from the first question on, and well after that."""
+
+    def __init__(self, seconds: float, reply: Reply) -> None:
+        self.seconds, self.reply, self.back = seconds, reply, 0.0
+
+    def __call__(self, asked: Asked) -> Reply:
+        self.back = self.back or time.monotonic() + self.seconds
+        return sound(asked) if time.monotonic() > self.back else self.reply
+
+
 async def test_the_run_waits_for_a_judge_and_the_wait_is_an_event(benched, sample) -> None:
-    up = time.monotonic() + 0.5
-
-    def answer(asked: Asked) -> Reply:
-        return sound(asked) if time.monotonic() > up else Reply(503)
-
-    async with benched(answer, retries=2) as bench:
+    async with benched(Away(0.5, Reply(503)), retries=2) as bench:
         judged = await bench.judge(*map(sample, range(30)))
         assert [one.score for one in judged] == [1.0] * 30
         (down,), (outage,) = bench.told("judge_down"), bench.told("judge_outage")
         assert down["reason"].startswith("it answered 503")
-        assert 0.3 < outage["seconds"] < 3
+        assert 0.1 < outage["seconds"] < 5
         assert (outage["rollouts_lost"], outage["over"]) == (0, True)
         # Most of the questions waited, instead of hammering.
         assert len(bench.server.asked) < 30 + 3 * 30
@@ -143,12 +149,7 @@ async def test_a_run_that_shall_stop_does(benched, sample) -> None:
 
 
 async def test_nonsense_from_all_is_an_outage(benched, sample) -> None:
-    up = time.monotonic() + 0.4
-
-    def answer(asked: Asked) -> Reply:
-        return sound(asked) if time.monotonic() > up else says("I am a teapot")
-
-    async with benched(answer, retries=10) as bench:
+    async with benched(Away(0.4, says("I am a teapot")), retries=10) as bench:
         judged = await bench.judge(*map(sample, range(20)))
     assert [one.score for one in judged] == [1.0] * 20
     assert len(bench.told("judge_outage")) == 1
