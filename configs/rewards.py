@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from configs.base import Config, Count, Flag, Positive, Real, Share
 from configs.judge import JudgeTerm
+from configs.rubric import is_shipped
 from configs.schema import KeyPath
 from configs.term import BaseTerm
 
@@ -49,6 +50,24 @@ class RewardTerm(_FunctionTerm):
     def component(self) -> str:
         """The function's name, or the file's."""
         return self.name.rpartition(":")[2] if not self.name.endswith(".py") else PurePath(self.name).stem
+
+    @model_validator(mode="after")
+    def _judged(self) -> Self:
+        self.judge()
+        return self
+
+    def judge(self) -> JudgeTerm | None:
+        """The judge's term that this stands for, where its name is a shipped rubric's.
+
+        Raises:
+            ValueError: a parameter is none of a judge's, or wrong.
+        """
+        if not is_shipped(self.name):
+            return None
+        common = {key: getattr(self, key) for key in BaseTerm.model_fields}
+        return JudgeTerm.model_validate(
+            {**common, "timeout": self.timeout or 30.0, **self.parameters, "rubric": self.name}
+        )
 
 
 class PythonTerm(_FunctionTerm):
@@ -209,12 +228,12 @@ def below(term: Term) -> list[tuple[KeyPath, Term]]:
 
 
 def all_terms(terms: Iterable[Term], path: KeyPath = ("terms",)) -> Iterator[tuple[KeyPath, Term]]:
-    """Every term with its keys, the parts of each after it."""
+    """Every term with its keys, the parts of each after it; a rubric's name stands for a judge's term."""
     for index, term in enumerate(terms):
         yield from _all((*path, index), term)
 
 
 def _all(path: KeyPath, term: Term) -> Iterator[tuple[KeyPath, Term]]:
-    yield path, term
+    yield path, (isinstance(term, RewardTerm) and term.judge()) or term
     for keys, part in below(term):
         yield from _all((*path, *keys), part)

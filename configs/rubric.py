@@ -86,6 +86,11 @@ def shipped() -> dict[str, Rubric]:
     return {path.stem: _read(path) for path in sorted(SHIPPED.glob("*.yaml"))}
 
 
+def is_shipped(name: str) -> bool:
+    """Whether a rubric of this name comes with Halyard."""
+    return name.isidentifier() and (SHIPPED / f"{name}.yaml").is_file()
+
+
 def load_rubric(name_or_path: str, root: Path = Path()) -> Rubric:
     """The shipped rubric of that name, or that of a file, which is relative to `root`.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -64,18 +63,16 @@ def live(term: PythonTerm | RewardTerm, config: RewardsConfig, root: Path) -> Ju
     return InProcesses(loaded, pool)
 
 
-@dataclass(frozen=True, slots=True)
 class _Function(Judging):
-    loaded: LoadedReward
+    """What all three have in common: how a function's form is called."""
 
-    @property
-    def whole_groups(self) -> bool:
-        """Whether the function compares the samples of a group."""
-        return self.loaded.mark.form == "group"
+    def __init__(self, loaded: LoadedReward) -> None:
+        self._loaded = loaded
+        self.whole_groups = loaded.mark.form == "group"
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """What the function returned, or how it failed."""
-        match self.loaded.mark.form:
+        match self._loaded.mark.form:
             case "single":
                 return await self._each(samples)
             case "batch":
@@ -94,47 +91,50 @@ class _Function(Judging):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
 class Inline(_Function):
     """A function that takes microseconds, in the caller's process."""
 
     cost = INLINE
 
     async def _each(self, samples: Sequence[Sample]) -> list[Judgement]:
-        return [judgement for one in samples for judgement in safely(self.loaded, [one])]
+        return [judgement for one in samples for judgement in safely(self._loaded, [one])]
 
     async def _together(self, samples: Sequence[Sample]) -> list[Judgement]:
-        return safely(self.loaded, samples)
+        return safely(self._loaded, samples)
 
 
-@dataclass(frozen=True, slots=True)
 class InProcesses(_Function):
     """A function in processes with a deadline."""
 
     cost = POOLED
-    pool: Pool
+
+    def __init__(self, loaded: LoadedReward, pool: Pool) -> None:
+        super().__init__(loaded)
+        self._pool = pool
 
     async def _each(self, samples: Sequence[Sample]) -> list[Judgement]:
-        return await self.pool.judge(samples)
+        return await self._pool.judge(samples)
 
     async def _together(self, samples: Sequence[Sample]) -> list[Judgement]:
-        return await self.pool.judge_together(samples)
+        return await self._pool.judge_together(samples)
 
     async def close(self) -> None:
         """End the processes."""
-        await asyncio.to_thread(self.pool.close)
+        await asyncio.to_thread(self._pool.close)
 
 
-@dataclass(frozen=True, slots=True)
 class InLoop(_Function):
     """An `async def`, in the caller's event loop."""
 
     cost = ASYNC
-    seconds: float
+
+    def __init__(self, loaded: LoadedReward, seconds: float) -> None:
+        super().__init__(loaded)
+        self._seconds = seconds
 
     async def _each(self, samples: Sequence[Sample]) -> list[Judgement]:
-        found = await asyncio.gather(*(awaited(self.loaded, [one], self.seconds) for one in samples))
+        found = await asyncio.gather(*(awaited(self._loaded, [one], self._seconds) for one in samples))
         return [judgement for (judgement,) in found]
 
     async def _together(self, samples: Sequence[Sample]) -> list[Judgement]:
-        return await awaited(self.loaded, samples, self.seconds)
+        return await awaited(self._loaded, samples, self._seconds)

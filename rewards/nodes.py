@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Protocol
 
 from configs.rewards import AnswerTerm, FormatTerm, JudgeTerm
 from configs.term import BaseTerm
@@ -18,20 +17,23 @@ Judged = Mapping[int, Judgement]
 Part = tuple["Node", Judgement]
 
 
-class Judging(ABC):
-    """What does a term's work."""
+class Judging(Protocol):
+    """What does a term's work.
 
-    cost: ClassVar[int]
-    """Orders terms from cheap to dear: 0 for what takes microseconds, more for processes, waiting, models."""
+    `cost` orders terms from cheap to dear: 0 for what takes microseconds, more for processes, for waiting and for
+    models. `whole_groups` says whether samples are compared, and all of a group must be seen at once.
+    """
 
-    @property
-    def whole_groups(self) -> bool:
-        """Whether samples are compared with the others of their group."""
-        return False
+    cost: int
+    whole_groups: bool
 
-    @abstractmethod
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """One judgement a sample, in their order."""
+        ...
+
+    def figures(self) -> Mapping[str, float]:
+        """What was counted since the last look, by name."""
+        return {}
 
     async def close(self) -> None:
         """Give back processes and connections, where there are any."""

@@ -14,7 +14,7 @@ from halyard.data.types import Verdict
 from halyard.errors import HalyardError, RewardError
 from halyard.tasks import Task
 from rewards.grader import Answered, Grader
-from rewards.judge import Judge
+from rewards.judges.court import Court
 from rewards.nodes import Failure, Judging, Leaf, Node, Round
 from rewards.sample import Judgement, Sample
 from rewards.structure import split
@@ -48,31 +48,32 @@ class Response(Protocol):
 class Scorer:
     """The rewards of a stage, live."""
 
-    def __init__(self, config: RewardsConfig, root: Node, grader: Grader, window: int) -> None:
-        self._config, self._root, self._grader = config, root, grader
+    def __init__(self, config: RewardsConfig, root: Node, grader: Grader, court: Court, window: int) -> None:
+        self._config, self._root, self._grader, self._court = config, root, grader, court
         self._names = [node.name for node in root.tree()]
         self._recent: deque[bool] = deque(maxlen=window)
         self._failures: Counter[str] = Counter()
 
     @classmethod
     async def start(
-        cls, config: RewardsConfig, *, judge: Judge | None = None, root: Path = Path(), window: int = 256
+        cls, config: RewardsConfig, *, judge: Court | None = None, root: Path = Path(), window: int = 256
     ) -> Scorer:
         """A scorer with its processes warming up; `root` is where the paths of reward files begin.
 
-        `judge` is asked by judge terms without a URL. `window` is the number of verdicts, best those of one
-        step, of which no larger share than `max_failure_share` may fail.
+        `judge` is where judge terms find their models; without one, each needs a URL. `window` is the number of
+        verdicts, best those of one step, of which no larger share than `max_failure_share` may fail.
 
         Raises:
             ConfigError: a term is wrong.
             RewardError: a reward's file cannot be run.
         """
         grader = Grader(workers=config.workers, deadline=config.deadline)
-        builder = Builder(config, grader, judge, root)
+        court = judge or Court(root=root)
+        builder = Builder(config, grader, court, root)
         try:
-            return cls(config, builder.tree(), grader, window)
+            return cls(config, builder.tree(), grader, court, window)
         except HalyardError:
-            await _close(builder.made, grader)
+            await _close(builder.made, grader, court)
             raise
 
     async def score(self, samples: Sequence[Sample]) -> list[Verdict]:
@@ -110,7 +111,15 @@ class Scorer:
 
     async def close(self) -> None:
         """End all processes and connections."""
-        await _close([node.judging for node in self._root.tree() if isinstance(node, Leaf)], self._grader)
+        await _close([leaf.judging for leaf in self._leaves()], self._grader, self._court)
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """What terms counted since the last look, by the names of those that count: a judge's calls, cost, waits."""
+        looked = {leaf.name: dict(leaf.judging.figures()) for leaf in self._leaves()}
+        return {name: figures for name, figures in looked.items() if figures}
+
+    def _leaves(self) -> list[Leaf]:
+        return [node for node in self._root.tree() if isinstance(node, Leaf)]
 
     def _verdict(
         self, whole: Judgement, found: dict[str, Judgement], failures: list[Failure], seconds: float
@@ -144,9 +153,10 @@ class Scorer:
             )
 
 
-async def _close(judging: Sequence[Judging], grader: Grader) -> None:
+async def _close(judging: Sequence[Judging], grader: Grader, court: Court) -> None:
     for one in judging:
         await one.close()
+    await court.close()
     await asyncio.to_thread(grader.close)
 
 

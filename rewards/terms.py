@@ -25,18 +25,17 @@ from configs.rewards import (
     SumTerm,
     Term,
 )
-from halyard.errors import ConfigError
 from halyard.tasks import Task
 from rewards import functions
 from rewards.compose import Clip, Gate, Min, Product, Route, Sum
 from rewards.grader import Answered, Grader
-from rewards.judge import Criterion, HttpJudge, Judge
+from rewards.judges.court import Court
 from rewards.nodes import Judging, Leaf, Node
 from rewards.sample import Judgement, Sample
 from rewards.structure import format_fault, split
 
-ANSWER, MODEL = 1, 4
-"""What answers and models cost, beside the costs of functions."""
+ANSWER = 1
+"""What answers cost, beside the costs of functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Builder:
 
     config: RewardsConfig
     grader: Grader
-    judge: Judge | None
+    court: Court
     root: Path
     names: Counter[str] = field(default_factory=Counter)
     made: list[Judging] = field(default_factory=list)
@@ -101,43 +100,35 @@ class Builder:
             case FormatTerm():
                 return FormatJudging()
             case JudgeTerm():
-                return _asking(term, self.judge)
+                return self.court.judging(term)
             case OverlongTerm():
                 parameters = {"longest": term.longest, "buffer": term.buffer}
                 return functions.live(RewardTerm(name="overlong", parameters=parameters), self.config, self.root)
+            case RewardTerm() if judge := term.judge():
+                return self.court.judging(judge)
             case RewardTerm() | PythonTerm():
                 return functions.live(term, self.config, self.root)
 
 
-def _asking(term: JudgeTerm, judge: Judge | None) -> Judging:
-    """The judge at the term's endpoint, or the given one for a term without."""
-    if term.rubric != "consistency":
-        raise ConfigError(f"there is no rubric {term.rubric}")
-    if term.url is not None:
-        endpoint = HttpJudge(term)
-        return ModelJudging(endpoint, "consistency", owned=endpoint)
-    if judge is None:
-        raise ConfigError("a judge term without url asks the judge that the pipeline trained, and there is none")
-    return ModelJudging(judge, "consistency", owned=None)
-
-
-@dataclass(frozen=True, slots=True)
 class AnswerJudging(Judging):
     """1 if the final answer is right; the grader is the scorer's, which closes it."""
 
-    grader: Grader
     cost = ANSWER
+    whole_groups = False
+
+    def __init__(self, grader: Grader) -> None:
+        self._grader = grader
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """The grades of the samples' answers."""
-        return await self.grader.grade([Answered(one.answer, one.reference, one.task) for one in samples])
+        return await self._grader.grade([Answered(one.answer, one.reference, one.task) for one in samples])
 
 
-@dataclass(frozen=True, slots=True)
 class FormatJudging(Judging):
     """1 if the response has the structure of its mode and task."""
 
     cost = functions.INLINE
+    whole_groups = False
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """What the responses look like."""
@@ -148,37 +139,3 @@ def judge_format(response: str, thinking: bool, task: Task) -> Judgement:
     """1 for a response with the structure of its mode and task, else 0 and what is wrong with it."""
     fault = format_fault(split(response, thinking), task)
     return Judgement(float(not fault), fault or "well-formed")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelJudging(Judging):
-    """1 if the judge says yes; it is asked only where there is something to ask.
-
-    A malformed response scores 0 unasked, and a direct answer 1: it has no reasoning that could disagree.
-    """
-
-    model: Judge
-    criterion: Criterion
-    owned: HttpJudge | None
-    cost = MODEL
-
-    async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
-        """The judge's answers, and what needed none."""
-        judgements = {i: known for i, one in enumerate(samples) if (known := _unasked(one)) is not None}
-        open_ = [i for i in range(len(samples)) if i not in judgements]
-        if open_:
-            answers = await self.model.ask([samples[i] for i in open_], self.criterion)
-            judgements.update(zip(open_, answers, strict=True))
-        return [judgements[i] for i in range(len(samples))]
-
-    async def close(self) -> None:
-        """Close the connections of an endpoint of one's own."""
-        if self.owned:
-            await self.owned.close()
-
-
-def _unasked(sample: Sample) -> Judgement | None:
-    form = judge_format(sample.response, sample.thinking, sample.task)
-    if not form.score:
-        return Judgement(0.0, f"not asked: {form.reason}")
-    return None if sample.thinking else Judgement(1.0, "no reasoning to disagree with")

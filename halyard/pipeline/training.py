@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -19,8 +20,8 @@ from halyard.pipeline.walk import starting_model
 from halyard.runs.atomic import new_folder
 from halyard.runs.folder import fingerprint
 from model.load import load_processor
-from model.snapshot import verify, write_manifest
-from rewards.judge import HttpJudge
+from model.snapshot import MANIFEST, verify, write_manifest
+from rewards.judges.court import Court
 from rewards.scorer import Scorer
 from rl.session import RlSession
 from sft.session import SftSession
@@ -110,17 +111,24 @@ async def _rl(stage: RlStage, start: Path, folder: StageFolder, walk: Walk) -> L
 async def scorer(stage: RlStage, walk: Walk) -> AsyncIterator[Scorer]:
     """What judges a stage's answers. The pipeline's own judge is served by an engine of the cluster meanwhile."""
     async with AsyncExitStack() as stack:
-        judge = None
         terms = [one for _, one in all_terms(stage.rewards.terms)]
         term = next((one for one in terms if isinstance(one, JudgeTerm) and one.url is None), None)
+        url, version = None, ""
         if term is not None:
-            engine = await walk.cluster.engine("judge", walk.models["judge"])
+            trained = walk.models["judge"]
+            engine = await walk.cluster.engine("judge", trained)
             stack.push_async_callback(walk.cluster.release_engine, "judge")
             url = await stack.enter_async_context(serve_openai(engine, walk.renderer("judge"), model_name=term.model))
-            judge = HttpJudge(term.model_copy(update={"url": url}))
-            stack.push_async_callback(judge.close)
+            version = hashlib.sha256((trained / MANIFEST).read_bytes()).hexdigest()[:16]
+        court = Court(
+            url=url,
+            version=version,
+            folder=walk.run.path / "judges",
+            root=walk.loaded.root,
+            event=walk.event(stage.name),
+        )
         window = stage.prompts_per_step * stage.group_size
-        judging = await Scorer.start(stage.rewards, judge=judge, root=walk.loaded.root, window=window)
+        judging = await Scorer.start(stage.rewards, judge=court, root=walk.loaded.root, window=window)
         stack.push_async_callback(judging.close)
         yield judging
 

@@ -14,10 +14,11 @@ from configs.rewards import AnswerTerm, FormatTerm, PythonTerm, RewardsConfig, S
 from halyard.errors import ConfigError, RewardError
 from rewards.compose import Sum
 from rewards.grader import Grader
+from rewards.judges.court import Court
 from rewards.nodes import Judging, Leaf
 from rewards.sample import Judgement, Sample
 from rewards.scorer import Scorer
-from rewards.terms import Builder, ModelJudging
+from rewards.terms import Builder
 
 RIGHT = r"<think>2 + 3 = 5. so 5.</think>\boxed{5}"
 
@@ -39,6 +40,8 @@ def sample(response: str = RIGHT, task: Any = "math", thinking: bool = True, rea
 class Says(Judging):
     """Gives the same judgement on all samples, and remembers which it was asked about."""
 
+    cost = 0
+    whole_groups = False
     score: float | None
     reason: str = "because"
     parts: dict[str, float] = field(default_factory=dict)
@@ -48,18 +51,12 @@ class Says(Judging):
         self.asked += samples
         return [Judgement(self.score, self.reason, self.parts) for _ in samples]
 
-    async def ask(self, samples: Sequence[Sample], criterion: str) -> list[Judgement]:
-        return await self.judge(samples)
-
-    cost = 0
-
 
 def scorer(*terms: tuple[str, Term, Says], window: int = 256, **config: Any) -> Scorer:
     recipe = RewardsConfig(terms=tuple(term for _, term, _ in terms), **config)
     leaves = [Leaf(name=name, term=term, judging=says, paid=term.weight > 0) for name, term, says in terms]
-    return Scorer(
-        recipe, Sum(name="", term=SumTerm(terms=recipe.terms), parts=leaves), Grader(workers=1, deadline=1.0), window
-    )
+    whole = Sum(name="", term=SumTerm(terms=recipe.terms), parts=leaves)
+    return Scorer(recipe, whole, Grader(workers=1, deadline=1.0), Court(), window)
 
 
 async def test_weights_of_the_terms_that_apply_add_up_to_one() -> None:
@@ -137,24 +134,10 @@ async def test_all_may_fail_where_all_may_fail() -> None:
     assert len(await judged.score([sample()] * 20)) == 20
 
 
-async def test_the_judge_is_asked_only_where_there_is_something_to_ask() -> None:
-    judge = Says(1.0, "the judge said yes")
-    judging = ModelJudging(judge, "consistency", None)
-    samples = [
-        sample(r"\boxed{5}", reasoning=None),  # thinking mode, but no reasoning
-        sample(),
-        sample(r"\boxed{5}", thinking=False, reasoning=None),
-        sample(RIGHT, thinking=False),  # reasons although it was to answer directly
-        sample(r"<think>so 5.</think>5"),  # no box
-    ]
-    assert [one.score for one in await judging.judge(samples)] == [0, 1, 1, 0, 0]
-    assert judge.asked == [samples[1]]
-
-
 def test_names_that_come_twice_are_numbered() -> None:
     terms = (FormatTerm(), FormatTerm(), JudgeTerm())
     grader = Grader(workers=1, deadline=1.0)
-    live = Builder(RewardsConfig(terms=terms), grader, Says(1.0), root=Path()).tree()
+    live = Builder(RewardsConfig(terms=terms), grader, Court(url="http://localhost/v1"), Path()).tree()
     assert [node.name for node in live.parts] == ["format", "format-2", "consistency"]
 
 
