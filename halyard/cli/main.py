@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import halyard
-from halyard.cli import chat, data, doctor, recipe, run, snapshot, status
+from halyard.cli import chat, data, doctor, recipe, run, serve, snapshot, status
 from halyard.cli.shell import Commands
 from halyard.cluster.origin import check_origin
 
@@ -44,6 +44,7 @@ def root(debug: Debug = False, version: Version = False) -> None:  # noqa: ARG00
 app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("chat")(chat.chat)
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(snapshot.app, name="snapshot")

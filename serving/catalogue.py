@@ -1,0 +1,238 @@
+"""What can be served: the snapshots of runs, by the names they are asked for.
+
+    runs/quickstart-001/snapshots/04-verifiable-rl   is   quickstart-001@04-verifiable-rl
+
+A name is `RUN@VERSION` for ever the same weights. `RUN@latest`, `RUN@best` and other aliases lead to such
+a name (`serving.aliases`). Runs that are still training are looked at again and again; their new snapshots
+appear by themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from halyard.errors import ConfigError, SnapshotError
+from model.snapshot import MANIFEST, read_manifest, verify
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What runs, versions and aliases may be called."""
+COMPUTED = ("latest", "best")
+RESERVED = (*COMPUTED, "stable")
+"""Names that stand for no version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One version of a policy, as it is served.
+
+    `digest` is the SHA-256 over the checksums of all its files, so that two snapshots of one name and other
+    weights can be told apart; `score` the mean accuracy over its run's benchmarks (None where none was
+    measured); `created` seconds since 1970.
+    """
+
+    run: str
+    version: str
+    path: Path
+    parent: str | None
+    role: str
+    created: float
+    digest: str
+    score: float | None = None
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """What it is called in requests and answers: `RUN@VERSION`."""
+        return f"{self.run}@{self.version}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Its name with the beginning of its digest, for `system_fingerprint`."""
+        return f"{self.id}:{self.digest[:12]}"
+
+
+class Catalogue:
+    """All snapshots of some runs, and single ones. `scan` looks at the disk; everything else at what it found."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        """Raises: ConfigError where a path is neither a run nor a snapshot, or two have one name."""
+        self._sources = [(_run_name(path), path.absolute()) for path in paths]
+        self._snapshots: dict[str, Snapshot] = {}
+        self._gone: set[str] = set()
+        self._verified: dict[str, object] = {}
+        self.problems: dict[Path, str] = {}
+        names = [name for name, path in self._sources if _is_run(path)]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"two runs have one name: {', '.join(sorted(names))}; rename the folder of one of them")
+
+    @property
+    def runs(self) -> list[str]:
+        """Names of the runs, in the order they were given."""
+        return list(dict.fromkeys(name for name, _ in self._sources))
+
+    @property
+    def run_folders(self) -> dict[str, Path]:
+        """Folders of those that are runs, by name."""
+        return {name: path for name, path in self._sources if _is_run(path)}
+
+    def scan(self) -> list[Snapshot]:
+        """Look for snapshots; those that were not known before come back.
+
+        What cannot be read is noted in `problems` and left out.
+        """
+        found: dict[str, Snapshot] = {}
+        self.problems = {}
+        for run, source in self._sources:
+            scores = _scores(source)
+            for folder in _folders(source):
+                try:
+                    snapshot = _read(run, folder, scores)
+                except SnapshotError as error:
+                    self.problems[folder] = str(error)
+                    continue
+                self._note(found, snapshot)
+        new = [snapshot for name, snapshot in found.items() if name not in self._snapshots]
+        self._gone = (self._gone | self._snapshots.keys()) - found.keys()
+        self._snapshots = found
+        return new
+
+    def get(self, name: str) -> Snapshot | None:
+        """The snapshot of that exact name."""
+        return self._snapshots.get(name)
+
+    def was_there(self, name: str) -> bool:
+        """Whether a snapshot was there since the service started, and its folder has gone."""
+        return name in self._gone
+
+    def all(self) -> list[Snapshot]:
+        """Every snapshot: runs as they were given, versions in order."""
+        order = {run: index for index, run in enumerate(self.runs)}
+        return sorted(self._snapshots.values(), key=lambda one: (order[one.run], one.version))
+
+    def policies(self, run: str) -> list[Snapshot]:
+        """The policies of a run, oldest first; judges are left out unless there is nothing else."""
+        there = [one for one in self.all() if one.run == run]
+        return [one for one in there if one.role != "judge"] or there
+
+    def computed(self, run: str, name: str) -> Snapshot | None:
+        """Where `latest` or `best` of a run leads by itself; None when there is nothing yet."""
+        policies = self.policies(run)
+        if name == "latest":
+            return policies[-1] if policies else None
+        scored = [one for one in policies if one.score is not None]
+        return max(scored, key=lambda one: (one.score, one.version)) if scored else None
+
+    def verify(self, snapshot: Snapshot) -> None:
+        """Nothing, when every file is the one in the manifest; files that did not change are read once.
+
+        Raises:
+            SnapshotError: a file is missing or damaged, or it is another snapshot than it was.
+        """
+        seen = _stamps(snapshot.path)
+        if self._verified.get(snapshot.id) == (snapshot.digest, seen):
+            return
+        verify(snapshot.path)
+        if _digest(read_manifest(snapshot.path).files) != snapshot.digest:
+            raise SnapshotError(f"the snapshot {snapshot.path} was replaced by another since it was found")
+        self._verified[snapshot.id] = (snapshot.digest, seen)
+
+    def _note(self, found: dict[str, Snapshot], snapshot: Snapshot) -> None:
+        other = found.get(snapshot.id) or self._snapshots.get(snapshot.id)
+        if other is not None and other.digest != snapshot.digest:
+            self.problems[snapshot.path] = (
+                f"{snapshot.path} is called {snapshot.id}, as another snapshot with other weights at {other.path} "
+                "is; a name stands for the same weights for ever, so it is left out"
+            )
+            snapshot = other
+        found.setdefault(snapshot.id, snapshot)
+
+
+def split_name(name: str) -> tuple[str, str] | None:
+    """The run and the version or alias in a name; None when it has not the form RUN@NAME."""
+    run, at, version = name.partition("@")
+    well_formed = at and NAME.fullmatch(run) and NAME.fullmatch(version)
+    return (run, version) if well_formed else None
+
+
+def _is_run(path: Path) -> bool:
+    return not (path / MANIFEST).is_file()
+
+
+def _run_name(path: Path) -> str:
+    """What the run of a served path is called."""
+    path = path.absolute()
+    if not path.is_dir():
+        raise ConfigError(f"there is no folder {path}: name a run, such as runs/quickstart-001, or a snapshot in one")
+    if not _is_run(path):
+        lineage = read_manifest(path).lineage.get("run")
+        name = lineage or (path.parent.parent.name if path.parent.name == "snapshots" else path.name)
+    elif (path / "recipe.json").is_file() or (path / "snapshots").is_dir():
+        name = path.resolve().name
+    else:
+        raise ConfigError(f"{path} is neither a run nor a snapshot: it has no recipe.json, snapshots/ or {MANIFEST}")
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"{path} cannot be served under the name {name!r}: expected letters, digits and any of - _ .")
+    return name
+
+
+def _folders(source: Path) -> Iterable[Path]:
+    if not _is_run(source):
+        return [source]
+    return sorted(manifest.parent for manifest in source.glob(f"snapshots/*/{MANIFEST}"))
+
+
+def _read(run: str, folder: Path, scores: Mapping[str, float]) -> Snapshot:
+    manifest = read_manifest(folder)
+    if not NAME.fullmatch(manifest.version) or manifest.version in RESERVED:
+        raise SnapshotError(
+            f"{folder} has the version {manifest.version!r}, which cannot be served: expected letters, digits and "
+            f"any of - _ ., and none of {', '.join(RESERVED)}"
+        )
+    try:
+        created = (folder / MANIFEST).stat().st_mtime
+    except OSError as error:
+        raise SnapshotError(f"{folder} has gone while it was read") from error
+    return Snapshot(
+        run=run,
+        version=manifest.version,
+        path=folder,
+        parent=manifest.parent,
+        role=str(manifest.lineage.get("role", "policy")),
+        created=created,
+        digest=_digest(manifest.files),
+        score=scores.get(manifest.version),
+        lineage=manifest.lineage,
+    )
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(sorted(files.items())).encode()).hexdigest()
+
+
+def _stamps(folder: Path) -> list[tuple[str, int, int, int]]:
+    """Size, time and inode of each file: they change with its content, unless someone takes pains."""
+    stats = [(str(file), file.stat()) for file in sorted(folder.rglob("*")) if file.is_file()]
+    return [(name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats]
+
+
+def _scores(run: Path) -> dict[str, float]:
+    """Mean accuracy over the benchmarks of a run, by the version that was measured."""
+    scores = {}
+    for file in run.glob("stages/*/summary.json"):
+        try:
+            summary = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # it is written anew this moment, or damaged: `halyard status` says more
+            continue
+        cells = (summary.get("evaluation") or {}).get("cells", [])
+        whole = [
+            cell["pass_at_1"] for cell in cells if cell.get("family") is None and cell.get("pass_at_1") is not None
+        ]
+        if whole and summary.get("snapshot"):
+            scores[summary["snapshot"]] = sum(whole) / len(whole)
+    return scores

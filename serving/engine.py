@@ -1,0 +1,182 @@
+"""One serving engine: a vLLM that holds one snapshot at a time, and takes another without a restart.
+
+Its `chat` and `completion` answer with what it holds. Who may ask, and when it takes another snapshot, is the
+pool's business (`serving.pool`): between `load` and the next `load` all that it answers is from one version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.cluster import ClusterConfig
+from configs.serving import ServingConfig
+from halyard.cluster import engine_options, processes
+from halyard.errors import EngineError, SnapshotError
+from model.load import architecture as check_architecture
+from serving.catalogue import Snapshot
+
+if TYPE_CHECKING:
+    from serving.answers import Chat, Completion
+    from serving.llm import WatchedLLM
+
+
+@dataclass(frozen=True, slots=True)
+class Frontend:
+    """What answers requests over one running vLLM."""
+
+    llm: WatchedLLM
+    chat: Chat
+    completion: Completion
+
+
+class Engine:
+    """A place for one vLLM. `snapshot` is what it holds, None while it holds nothing whole."""
+
+    def __init__(self, index: int, config: ServingConfig, executor: Executor, log_file: Path) -> None:
+        """`executor` is where vLLM is built: its processes die with the thread that started them."""
+        self.index = index
+        self.name = f"engine-{index}"
+        self.log_file = log_file
+        self.snapshot: Snapshot | None = None
+        self._config = config
+        self._executor = executor
+        self._frontend: Frontend | None = None
+        self._shape: Any = None
+
+    @property
+    def frontend(self) -> Frontend:
+        """What answers with the engine's snapshot.
+
+        Raises:
+            EngineError: there is no vLLM now.
+        """
+        if self._frontend is None:
+            raise EngineError(f"{self.name} is not running. Its log: {self.log_file}")
+        return self._frontend
+
+    @property
+    def alive(self) -> bool:
+        """Whether its vLLM runs."""
+        return self._frontend is not None and not self._frontend.llm.errored
+
+    def silent_for(self) -> float:
+        """Seconds since it last gave a token to anyone."""
+        return time.monotonic() - self.frontend.llm.last_token
+
+    async def take(self, snapshot: Snapshot) -> float:
+        """Hold a snapshot from now on; returns the seconds it took. Nothing may be in flight.
+
+        Of the same architecture, only weights travel; otherwise vLLM is started anew.
+
+        Raises:
+            SnapshotError: it is no policy that can be served; what the engine held it still holds.
+            EngineError: it failed; the engine holds nothing then.
+        """
+        start = time.monotonic()
+        shape = engine_options.architecture(snapshot.path)
+        check_architecture(snapshot.path)
+        if not list(snapshot.path.glob("*.safetensors")):
+            raise SnapshotError(f"{snapshot.path} has no *.safetensors: other formats can run code, and are not read")
+        if self.alive and shape == self._shape:
+            await self._load(snapshot)
+        else:
+            await self.stop()
+            await self._start(snapshot)
+            self._shape = shape
+        self.snapshot = snapshot
+        return time.monotonic() - start
+
+    def kill(self) -> None:
+        """End its processes at once; vLLM notices, and what is in flight gets an error."""
+        for pid in self._frontend.llm.pids if self._frontend else ():
+            processes.kill_tree(pid)
+
+    async def stop(self) -> None:
+        """End its vLLM, if there is one; nothing may be in flight, unless it is dead."""
+        self.snapshot, frontend, self._frontend = None, self._frontend, None
+        if frontend is None:
+            return
+        pids = frontend.llm.pids
+        frontend.llm.shutdown(timeout=0)
+        await asyncio.get_running_loop().run_in_executor(self._executor, _end, pids)
+
+    async def _load(self, snapshot: Snapshot) -> None:
+        """Give the running vLLM other weights: those of the snapshot's files."""
+        from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
+
+        llm = self.frontend.llm
+        self.snapshot = None
+        paths = [str(path) for path in sorted(snapshot.path.glob("*.safetensors"))]
+        try:
+            async with asyncio.timeout(self._config.start_seconds):
+                await llm.pause_generation(mode="keep", clear_cache=True)
+                await llm.start_weight_update()
+                await llm.update_weights(WeightTransferUpdateRequest(update_info={"paths": paths}))
+                await llm.finish_weight_update()
+                await llm.update_weight_version(snapshot.id)
+                await llm.resume_generation()
+        except Exception as error:
+            await self.stop()
+            raise EngineError(self._tell("could not take new weights", error)) from error
+        self._name(snapshot)
+
+    async def _start(self, snapshot: Snapshot) -> None:
+        config = self._config
+
+        def build() -> Frontend:
+            from serving.frontend import build_frontend
+
+            return build_frontend(snapshot.path, config, self.index)
+
+        try:
+            async with asyncio.timeout(config.start_seconds):
+                frontend = await asyncio.get_running_loop().run_in_executor(self._executor, build)
+                self._frontend = frontend
+                await frontend.llm.update_weight_version(snapshot.id)
+        except Exception as error:
+            await self.stop()
+            raise EngineError(self._tell("could not start", error)) from error
+        self._name(snapshot)
+
+    def _name(self, snapshot: Snapshot) -> None:
+        frontend = self.frontend
+        frontend.llm.snapshot_id = snapshot.id
+        for serving in (frontend.chat, frontend.completion):
+            serving.call(snapshot)
+
+    def _tell(self, what: str, error: Exception) -> str:
+        cause = error.__cause__ or error
+        return f"{self.name} {what}: {type(cause).__name__}: {cause}. Its log: {self.log_file}"
+
+
+def set_environment(config: ServingConfig) -> None:
+    """Nothing; vLLM, imported after this, finds the environment that its engines need."""
+    os.environ.update(engine_options.environment(cluster_config(config)))
+    os.environ["OMP_NUM_THREADS"] = str(max(1, int(config.engine.cpus)))
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ[processes.OWNER] = str(os.getpid())
+    processes.mark_environment()
+
+
+def cluster_config(config: ServingConfig) -> ClusterConfig:
+    """The engines' part of a run's settings: weights come from files, whatever computes."""
+    return ClusterConfig(engine=config.engine, transfer="shared_memory")
+
+
+def longest(path: Path) -> int:
+    """Positions that the policy in a folder was made for."""
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    return config.get("text_config", config).get("max_position_embeddings", 2**31)
+
+
+def _end(pids: list[int]) -> None:
+    for pid in pids:
+        processes.kill_tree(pid)
+    processes.wait_gone(pids, seconds=5)

@@ -1,0 +1,63 @@
+"""What the service refuses, in the shape that OpenAI's clients know."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from halyard.errors import HalyardError
+
+_KINDS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "invalid_request_error",
+    409: "conflict_error",
+    410: "not_found_error",
+    413: "invalid_request_error",
+    415: "invalid_request_error",
+    421: "invalid_request_error",
+    429: "rate_limit_error",
+}
+
+
+class Refusal(HalyardError):
+    """A request that is not served: an HTTP status and a sentence that says what to do.
+
+    `param` is the part of the request that is wrong, `code` a word for programs, `retry_after` the seconds
+    after which another try may succeed.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+        self.retry_after = retry_after
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The refusal as OpenAI writes errors."""
+        return error_body(self.status, str(self), code=self.code, param=self.param)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that go with it."""
+        headers = {} if self.retry_after is None else {"retry-after": str(max(1, math.ceil(self.retry_after)))}
+        return headers | ({"www-authenticate": "Bearer"} if self.status == 401 else {})
+
+
+def error_body(status: int, message: str, *, code: str | None = None, param: str | None = None) -> dict[str, Any]:
+    """An error as OpenAI writes it."""
+    kind = _KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

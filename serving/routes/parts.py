@@ -1,0 +1,41 @@
+"""What all routes are given: the service, the request's exchange, and the check of its scope."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from serving.errors import Refusal
+from serving.exchange import Exchange
+from serving.keys import Scope
+from serving.service import Service
+
+
+def _service(request: Request) -> Service:
+    return request.app.state.service
+
+
+def _exchange(request: Request) -> Exchange:
+    return request.scope["state"]["exchange"]
+
+
+TheService = Annotated[Service, Depends(_service)]
+TheExchange = Annotated[Exchange, Depends(_exchange)]
+
+
+def needs(scope: Scope) -> Any:
+    """A dependency that refuses callers whose key lacks a scope."""
+
+    def check(exchange: TheExchange) -> None:
+        caller = exchange.caller
+        if caller is None or scope not in caller.scopes:
+            name = caller.name if caller else "nobody"
+            raise Refusal(403, f"the key {name} lacks the scope {scope}", code="missing_scope")
+
+    return Depends(check)
+
+
+def who(exchange: Exchange) -> str:
+    """The name of the key that a change is recorded under."""
+    return exchange.caller.name if exchange.caller else "nobody"

@@ -1,0 +1,110 @@
+"""The books of a pool: an engine with what is in flight in it, and what its changes of snapshot took."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from serving.catalogue import Snapshot
+from serving.engine import Frontend
+
+
+class Holder(Protocol):
+    """What the pool asks of an engine (`serving.engine.Engine`)."""
+
+    name: str
+    snapshot: Snapshot | None
+
+    @property
+    def frontend(self) -> Frontend:
+        """What answers."""
+        ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether its vLLM runs."""
+        ...
+
+    def silent_for(self) -> float:
+        """Seconds since its last token."""
+        ...
+
+    async def take(self, snapshot: Snapshot) -> float:
+        """Hold another snapshot; returns the seconds."""
+        ...
+
+    def kill(self) -> None:
+        """End its processes at once; what is in flight gets an error."""
+        ...
+
+    async def stop(self) -> None:
+        """End it, when nothing is in flight."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """One change of an engine's snapshot, in seconds: `drain` until nothing was in flight, `load` of the weights.
+
+    `held` requests waited for it; `longest_wait` is what the first of them had waited when it was done.
+    """
+
+    time: float
+    engine: str
+    old: str | None
+    new: str
+    drain: float
+    load: float
+    held: int
+    longest_wait: float
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """An engine with its books.
+
+    `in_flight` counts sequences; `target` is what it is about to hold, and its door is closed while there is
+    one; `last` is what it held or should hold, for a restart; `since` is when it took that, `used` when it was
+    last asked for something; `rest` until when it is left alone after failing.
+    """
+
+    engine: Holder
+    in_flight: int = 0
+    target: Snapshot | None = None
+    last: Snapshot | None = None
+    since: float = 0.0
+    used: float = 0.0
+    rest: float = 0.0
+    failures: int = 0
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def holds(self, snapshot: Snapshot | None) -> bool:
+        """Whether it answers with this snapshot now."""
+        return self.target is None and self.engine.alive and self.engine.snapshot == snapshot
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no living vLLM, and none is being started."""
+        return self.target is None and not self.engine.alive
+
+    def count(self, sequences: int) -> None:
+        """Book sequences that come (or, negative, go)."""
+        self.in_flight += sequences
+        self.used = time.monotonic()
+        if self.in_flight:
+            self._idle.clear()
+        else:
+            self._idle.set()
+
+    async def drained(self) -> None:
+        """Return when nothing is in flight."""
+        while self.in_flight:
+            await self._idle.wait()
+
+    def state(self) -> str:
+        """What it is doing, in a word."""
+        if self.target is not None:
+            return "draining" if self.in_flight else "loading" if self.engine.alive else "starting"
+        return "serving" if self.engine.alive else "dead"
