@@ -78,6 +78,30 @@ def _judges(recipe: Recipe) -> Faults:
                 if isinstance(term, JudgeTerm) and term.url is None:
                     message = "has no url, and no earlier sft stage with role: judge trains a judge to ask"
                     yield Fault((*path, "rewards", *keys), message)
+        if isinstance(stage, RlStage):
+            yield from _asked(path, stage, recipe.cluster.deadlines.score)
+
+
+def _asked(path: KeyPath, stage: RlStage, deadline: float) -> Faults:
+    """Judges of one stage: the pipeline's has one name, waits end before the run's deadline, money has prices."""
+    served: str | None = None
+    for keys, term in all_terms(stage.rewards.terms):
+        if not isinstance(term, JudgeTerm):
+            continue
+        where = (*path, "rewards", *keys)
+        if term.url is None:
+            served = served or term.model
+            if term.model != served:
+                message = f"is {term.model}, but another term calls the judge that the pipeline trained {served}"
+                yield Fault((*where, "model"), message)
+        if term.patience + term.timeout >= deadline:
+            message = (
+                f"is {term.patience:g}: with the timeout of {term.timeout:g} it is not less than "
+                f"cluster.deadlines.score, {deadline:g}, at which the run stops"
+            )
+            yield Fault((*where, "patience"), message)
+        if term.budget.money is not None and not (term.prices.input or term.prices.output):
+            yield Fault((*where, "budget", "money"), "is set, but prices say nothing: money cannot be counted")
 
 
 def _lengths(recipe: Recipe) -> Faults:

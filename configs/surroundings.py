@@ -19,6 +19,7 @@ from configs.load import LoadedRecipe
 from configs.model import ModelConfig
 from configs.recipe import Recipe
 from configs.rewards import PythonTerm, RewardTerm, Term, all_terms
+from configs.rubric import load_rubric
 from configs.schema import KeyPath
 from configs.stages import RlStage, SftStage
 from halyard.errors import ConfigError
@@ -78,9 +79,9 @@ def _rewards(loaded: LoadedRecipe) -> Faults:
 
 
 def _term(path: KeyPath, term: Term, loaded: LoadedRecipe) -> Faults:
-    if isinstance(term, JudgeTerm) and term.api_key_env and term.api_key_env not in os.environ:
-        yield Fault((*path, "api_key_env"), f"is {term.api_key_env}, but no such environment variable is set")
-    if isinstance(term, RewardTerm):
+    if isinstance(term, JudgeTerm):
+        yield from _judge(path, term, loaded)
+    elif isinstance(term, RewardTerm):
         file, _, name = term.name.partition(":")
         if file.endswith(".py"):
             yield from _file(path, "name", file, name, loaded)
@@ -89,6 +90,19 @@ def _term(path: KeyPath, term: Term, loaded: LoadedRecipe) -> Faults:
             yield from _file(path, "path", term.path, term.name, loaded)
         elif not _importable(term.path):
             yield Fault((*path, "path"), f"is {term.path}, expected a file that ends in .py, or an importable module")
+
+
+def _judge(path: KeyPath, term: JudgeTerm, loaded: LoadedRecipe) -> Faults:
+    if term.api_key_env and not os.environ.get(term.api_key_env):
+        yield Fault((*path, "api_key_env"), f"is {term.api_key_env}, but no such environment variable is set")
+    try:
+        rubric = load_rubric(term.rubric, loaded.root)
+    except ConfigError as error:
+        yield Fault((*path, "rubric"), f"is {term.rubric}: {error}")
+        return
+    if term.url is None and "images" in rubric.shows:
+        message = f"is {term.rubric}, which shows images, and the pipeline's own judge is asked in text: give a url"
+        yield Fault((*path, "rubric"), message)
 
 
 def _file(path: KeyPath, key: str, written: str, name: str, loaded: LoadedRecipe) -> Faults:

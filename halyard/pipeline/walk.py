@@ -90,7 +90,7 @@ class Walk:
             self.screen.note(f"  going on after step {fields['step']}")
         elif kind == "coverage":
             self.screen.note(f"  prompts: {_counts(fields['states'])}")
-        elif kind in ("drift", "engine_restart", "bad_row"):
+        elif kind in ("drift", "engine_restart", "bad_row", "judge_down", "judge_outage", "judge_changed"):
             told = "  ".join(f"{name} {value}" for name, value in fields.items())
             self.screen.note(f"  {kind.replace('_', ' ')}: {told}", style="yellow")
 

@@ -86,6 +86,21 @@ def test_a_judge_that_is_trained_or_called_may_be_asked(tmp_path: Path) -> None:
     load_recipe(written(tmp_path), ["rl.rewards.terms=[{type: judge, url: 'http://localhost:8000/v1'}]"])
 
 
+@pytest.mark.parametrize(
+    ("term", "sentence"),
+    [
+        ("model: other", "terms[1].model is other, but another term calls the judge that the pipeline trained judge"),
+        ("url: 'http://x/v1', patience: 271", "patience is 271: with the timeout of 30 it is not less than cluster"),
+        ("url: 'http://x/v1', budget: {money: 5}", "budget.money is set, but prices say nothing"),
+    ],
+)
+def test_what_judges_may_not_be_told(tmp_path: Path, term: str, sentence: str) -> None:
+    own = ["warm-up.role=judge", "warm-up.model={build: nano}"]
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(written(tmp_path), [*own, f"rl.rewards.terms=[{{type: judge}}, {{type: judge, {term}}}]"])
+    assert sentence in str(caught.value)
+
+
 def test_several_contradictions_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_recipe(written(tmp_path), ["rl.sampling.temperature=0", "rl.optimizer.warmup_steps=30"])

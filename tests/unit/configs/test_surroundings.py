@@ -76,6 +76,19 @@ def test_keys_of_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     check_surroundings(load_recipe(written(tmp_path), [term]))
 
 
+@pytest.mark.parametrize(
+    ("term", "said"),
+    [
+        ("url: 'http://localhost/v1', rubric: thinkin", "rubric is thinkin: there is no rubric thinkin; did you mean"),
+        ("url: 'http://localhost/v1', rubric: mine.yaml", "rubric is mine.yaml: "),
+        ("rubric: thinking", "shows images, and the pipeline's own judge is asked in text: give a url"),
+    ],
+)
+def test_rubrics_of_judges(tmp_path: Path, term: str, said: str) -> None:
+    own = ("warm-up.role=judge", "warm-up.model={build: nano}")
+    assert said in refusal(tmp_path, f"rl.rewards.terms=[{{type: answer}}, {{type: judge, {term}}}]", *own)
+
+
 def test_a_port_in_use(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("", 0))
