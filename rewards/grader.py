@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from halyard.tasks import Task
@@ -14,6 +16,11 @@ from rewards.worker import Job
 MEMORY_GIB = 1.0
 """Address space of a process that does algebra; it needs about a tenth of it."""
 REMEMBERED = 10_000
+"""Verdicts kept, as the samples of a prompt repeat each other, in one step and the next."""
+MEMORABLE = 1000
+"""Characters up to which an answer is remembered whole."""
+FINAL = ("timeout: ", "memory: ")
+"""How failures begin that would come again."""
 
 
 class Answered(NamedTuple):
@@ -38,13 +45,14 @@ class Grader:
 
     async def grade(self, answers: Sequence[Answered]) -> list[Judgement]:
         """The judgements on answers, in their order; failed ones where a process had to be killed."""
-        decided = [quick(*answer) for answer in answers]
-        unknown = {one: None for one in decided if isinstance(one, Question) and one not in self._known}
-        if not unknown:
-            return [self._known[one] if isinstance(one, Question) else one for one in decided]
-        judged = dict(zip(unknown, await self._pool.judge(list(unknown)), strict=True))
-        found = {**self._known, **judged}
-        self._remember(judged)
+        decided = [_decide(answer) for answer in answers]
+        questions = dict.fromkeys(one for one in decided if isinstance(one, Question))
+        found = {question: known for question in questions if (known := self._known.get(question))}
+        unknown = [question for question in questions if question not in found]
+        if unknown:
+            judged = dict(zip(unknown, await self._pool.judge(unknown), strict=True))
+            found.update(judged)
+            self._remember(judged)
         return [found[one] if isinstance(one, Question) else one for one in decided]
 
     def close(self) -> None:
@@ -52,7 +60,18 @@ class Grader:
         self._pool.close()
 
     def _remember(self, judged: dict[Question, Judgement]) -> None:
-        """Samples of one prompt repeat each other; failures are tried again."""
-        if len(self._known) > REMEMBERED:
-            self._known.clear()
-        self._known.update({question: one for question, one in judged.items() if one.score is not None})
+        """Keep what would be judged likewise another time, and forget what is oldest."""
+        for question, judgement in judged.items():
+            if judgement.score is not None or judgement.reason.startswith(FINAL):
+                self._known[question] = judgement
+        for question in list(itertools.islice(self._known, max(0, len(self._known) - REMEMBERED))):
+            self._known.pop(question, None)
+
+
+def _decide(answer: Answered) -> Judgement | Question:
+    return _decided(answer) if len(answer.answer) <= MEMORABLE else quick(*answer)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _decided(answer: Answered) -> Judgement | Question:
+    return quick(*answer)

@@ -11,29 +11,39 @@ import re
 from collections.abc import Callable, Iterator
 
 LONGEST = 1000
-DEEPEST = 12
+LONGEST_WORD = 30
+DEEPEST = 8
+"""The parser's time grows with a power of the depth: 10 brackets take it 0.4 s, 30 take 2 s."""
+MOST_COMMANDS_IN_A_ROW = 12
 MOST_TERMS = 200
+MOST_FACTORS = MOST_FACTORIALS = 20
 MOST_ENTRIES = 100
 MOST_ENTRIES_OF_A_DETERMINANT = 25
 MOST_UNEVALUATED = 3
 MOST_DIGITS = 100
 LARGEST_EXPONENT = 10_000
-LARGEST_EXPANSION = 10_000
+LARGEST_EXPANSION = 3_000
 LARGEST_FACTORIAL_DIGITS = 3
 LARGEST_BINOMIAL_DIGITS = LARGEST_RANGE_DIGITS = 4
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DISGUISE = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 _BRACKET = re.compile(r"[(\[{]|[)\]}]")
-_PREFIXES = re.compile(rf"(?:\\(?!pm|mp|left|right|,|;)[a-zA-Z]+\s*){{{DEEPEST + 1},}}")
+_PREFIXES = re.compile(
+    rf"(?:\\(?!pm|mp|left|right)[a-zA-Z]+\s*){{{MOST_COMMANDS_IN_A_ROW + 1},}}|[+-](?:\s*[+-]){{3,}}|(?:\|\s*){{5,}}"
+    r"|(?:\\exp\s*[({]\s*){3,}|(?:\\frac\s*\{\s*(?:d|\\partial)\s*\}\s*\{[^{}]*\}\s*){4,}"
+)
 _DIGITS = re.compile(rf"\d{{{MOST_DIGITS + 1},}}")
 _LETTER = re.compile(r"[^\W\d_]")
+_VARIABLE = re.compile(r"[^\W\d_ei]")
+_WORD = re.compile(rf"[^\W\d_]{{{LONGEST_WORD + 1},}}")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _EXPONENT = re.compile(r"(?:\^|\*\*)\s*")
 _NUMBER = re.compile(r"[+-]?\s*(\d+(?:(?:[, ]|\\,|\{,\})\d{3})*)")
 _SCIENTIFIC = re.compile(r"\d\.?[eE][+-]?\d{4,}|(?:\^|\*\*)\s*[{(]?\s*[\d.]+[eE]\+?\d")
 _FACTORIAL = re.compile(rf"\d{{{LARGEST_FACTORIAL_DIGITS + 1},}}\s*!")
-_BINOMIAL = re.compile(r"\\(?:[dt]?binom|choose|Gamma|gamma)(?![a-zA-Z])")
+_BINOMIAL = re.compile(r"\\(?:[dt]?binom|Gamma|gamma)(?![a-zA-Z])")
+_CHOOSE = re.compile(r"\\choose(?![a-zA-Z])")
 _LONG_NUMBER = re.compile(rf"\d{{{LARGEST_BINOMIAL_DIGITS + 1},}}")
 _SIZED = re.compile(r"\\operatorname\s*\{\s*(eye|zeros|ones|diag|hstack|vstack|ortho?\w*|svd|SVD|eig\w*)\s*\}")
 _UNEVALUATED = re.compile(r"\\(sum|prod|i{1,3}nt|oint|lim)(?![a-zA-Z])")
@@ -80,7 +90,9 @@ def _size(text: str) -> str:
         return f"an answer of {len(text)} characters"
     if found := disguise(text):
         return found.removeprefix("refused: ")
-    return f"a number of more than {MOST_DIGITS} digits" if _DIGITS.search(text) else ""
+    if _DIGITS.search(text):
+        return f"a number of more than {MOST_DIGITS} digits"
+    return f"a word of more than {LONGEST_WORD} letters" if _WORD.search(text) else ""
 
 
 def _nesting(text: str) -> str:
@@ -90,7 +102,7 @@ def _nesting(text: str) -> str:
         deepest = max(deepest, depth)
     if deepest > DEEPEST:
         return f"brackets {deepest} deep"
-    return "commands upon commands" if _PREFIXES.search(text) else ""
+    return "signs or commands upon each other" if _PREFIXES.search(text) else ""
 
 
 def _commands(text: str) -> str:
@@ -106,7 +118,7 @@ def _powers(text: str) -> str:
         return "an exponent of more than three digits"
     compounded = expanded = 1
     for base, exponent in _exponents(text):
-        if not _has_letters(exponent) and (_EXPONENT.search(exponent) or "!" in exponent):
+        if _is_tower(exponent):
             return "a tower of powers"
         number = _NUMBER.search(exponent)
         size = int(re.sub(r"\D", "", number[1])) if number else 1
@@ -118,11 +130,21 @@ def _powers(text: str) -> str:
             expanded *= math.comb(size + summands, summands)
     if compounded > LARGEST_EXPONENT:
         return "powers of powers"
+    if (factors := len(re.findall(r"\)\s*\(", text))) > MOST_FACTORS:
+        return f"{factors} factors"
     return f"an expansion of {expanded} terms" if expanded > LARGEST_EXPANSION else ""
 
 
-def _has_letters(text: str) -> bool:
-    return bool(_LETTER.search(_COMMAND.sub("", text)))
+def _is_tower(exponent: str) -> bool:
+    """Whether an exponent has to be worked out first, and may be beyond all measure: e^{e^2} is fine."""
+    if _has(_VARIABLE, exponent):
+        return False
+    return "!" in exponent or len(_EXPONENT.findall(exponent)) > _has(_LETTER, exponent)
+
+
+def _has(kind: re.Pattern[str], text: str) -> bool:
+    """Whether there are letters of a kind in a text, apart from the names of commands."""
+    return bool(kind.search(_COMMAND.sub("", text)))
 
 
 def _exponents(text: str) -> Iterator[tuple[str, str]]:
@@ -162,16 +184,27 @@ def _group_start(text: str) -> int:
 
 
 def _combinatorics(text: str) -> str:
-    if _FACTORIAL.search(text) or any(map(_is_large_factorial, re.finditer(r"[)}\]!]\s*!", text))):
+    factorials = re.finditer(r"[)}\]!](?=\s*!)", text)
+    if _FACTORIAL.search(text) or text.count("!") > MOST_FACTORIALS or any(map(_is_large_factorial, factorials)):
         return "a large factorial"
-    return "a large binomial" if _BINOMIAL.search(text) and _LONG_NUMBER.search(text) else ""
+    if _CHOOSE.search(text) and _LONG_NUMBER.search(text):
+        return "a large binomial"
+    for command in _BINOMIAL.finditer(text):
+        first = _group_end(text, command.end())
+        arguments = text[command.end() : _group_end(text, first)]
+        if _LONG_NUMBER.search(arguments) or re.search(r"\d\s*(?:\^|\*\*|!)", arguments):
+            return "a large binomial"
+    return ""
 
 
 def _is_large_factorial(found: re.Match[str]) -> bool:
     """Whether a factorial of a group, or of a factorial, is of a number that had to be worked out first."""
-    group = found.string[: found.start() + 1]
-    group = group[_group_start(group) :]
-    return group == "!" or bool(not _has_letters(group) and re.search(r"[\^!*]|\\[a-z]|\d{3}", group))
+    group = found.string[: found.end()]
+    start = _group_start(group)
+    if group[start:] == "!":
+        return True
+    is_power = found.string[:start].rstrip().endswith("^")
+    return not _has(_LETTER, group[start:]) and (is_power or bool(re.search(r"[\^!*]|\\[a-z]|\d{3}", group[start:])))
 
 
 def _matrices(text: str) -> str:

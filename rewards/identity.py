@@ -54,6 +54,26 @@ def identity(left: str, right: str) -> bool | None:
     return False if different and _surely_other(names, others) else near or None
 
 
+def proportional(left: str, right: str) -> bool | None:
+    """Whether two LaTeX expressions are the same up to a factor, a number other than 0; None where not surely known.
+
+    >>> proportional("2y-(4x+2)", "y-(2x+1)"), proportional("x", "x^2")
+    (True, False)
+    """
+    try:
+        first, second = _read(left), _read(right)
+    except UnreadError:
+        return None
+    names = sorted(letters(first) | letters(second))
+    draw = random.Random(2)
+    points = [{name: draw.randrange(2, PRIME) for name in names} for _ in range(3)]
+    try:
+        ratios = {_residue(first, point) * pow(_residue(second, point), -1, PRIME) % PRIME for point in points}
+    except (ArithmeticError, ValueError):
+        return None
+    return len(ratios) == 1 and 0 not in ratios
+
+
 def _surely_other(names: frozenset[str], others: frozenset[str]) -> bool:
     """Whether letters are not the same ones in another case, nor those of a unit behind a number."""
     return bool(names and others) and {one.lower() for one in names} != {one.lower() for one in others}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.identity import identity, value
+from rewards.identity import identity, proportional, value
 
 SAME = [
     ("(x+1)^2", "x^2+2x+1"), (r"2\sqrt{3}", r"\sqrt{12}"), (r"\frac{1}{\sqrt2}", r"\frac{\sqrt2}{2}"), ("3!", "6"),
@@ -51,6 +51,23 @@ def test_other_expressions(left: str, right: str) -> None:
 @pytest.mark.parametrize(("left", "right"), UNDECIDED)
 def test_what_is_not_surely_read_is_left_to_algebra(left: str, right: str) -> None:
     assert identity(left, right) is None
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("2y-(4x+2)", "y-(2x+1)", True),
+        ("x^2-y", "3y-3x^2", True),
+        ("x", "x^2", False),
+        ("x+1", "x+2", False),
+        ("x-x", "x", False),
+        ("x", "x-x", None),
+        (r"\sin x", r"2\sin x", None),
+        ("|x|", "x", None),
+    ],
+)
+def test_the_same_up_to_a_factor(left: str, right: str, expected: bool | None) -> None:
+    assert proportional(left, right) is expected
 
 
 @pytest.mark.parametrize(
