@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from configs.faults import nearest
+from configs.judge import JudgeTerm
+from configs.rubric import Rubric, is_shipped, load_rubric, shipped
+from configs.term import BaseTerm
 from halyard.errors import ConfigError, HalyardError
 from rewards.adapters import foreign
 from rewards.parameters import Parameter, describe, settable
@@ -62,11 +65,14 @@ class Entry:
 
 def entries() -> list[Entry]:
     """All rewards that ship or are installed, by name; a package that cannot be imported has a fault."""
-    return sorted(map(_entry, _places()), key=lambda entry: (entry.where != "shipped", entry.name))
+    found = [*map(_entry, _places()), *(_judged(name, rubric) for name, rubric in shipped().items())]
+    return sorted(found, key=lambda entry: (entry.where.startswith("package"), entry.name))
 
 
 def entry(reference: str, root: Path = Path()) -> Entry:
-    """What is listed of one reward, found as `find` finds it."""
+    """What is listed of one reward, found as `find` finds it, or by the name of a rubric."""
+    if is_shipped(reference):
+        return _judged(reference, load_rubric(reference))
     return _entry(find(reference, root), root)
 
 
@@ -91,7 +97,7 @@ def find(reference: str, root: Path = Path()) -> Place:
     if same:
         raise ConfigError(f"{reference}: several packages have a reward of this name, write one of {', '.join(same)}")
     raise ConfigError(
-        f"{reference}: there is no reward of this name{nearest(reference, known)}; "
+        f"{reference}: there is no reward of this name{nearest(reference, [*known, *shipped()]) or '.'} "
         "`halyard reward list` shows all, and one of your own is named as FILE.py:FUNCTION"
     )
 
@@ -136,3 +142,16 @@ def _entry(place: Place, root: Path = Path()) -> Entry:
     parameters = settable(function) if mark or not other else other.settable(function, {})
     summary = (inspect.getdoc(function) or "").partition("\n\n")[0]
     return Entry(place.name, " ".join(summary.split()), describe(function, parameters), form, place.whose)
+
+
+def _judged(name: str, rubric: Rubric) -> Entry:
+    """A rubric, whose parameters are those of a judge's term."""
+    written = {key: text for part in reversed(JudgeTerm.__mro__) for key, text in inspect.get_annotations(part).items()}
+    parameters = tuple(
+        Parameter(key, str(written[key]), repr(field.default), field.description or "")
+        for key, field in JudgeTerm.model_fields.items()
+        if key not in BaseTerm.model_fields and key not in ("type", "rubric")
+    )
+    return Entry(
+        name, rubric.description, parameters, "group" if rubric.form == "pair" else "single", "shipped, asks a judge"
+    )
