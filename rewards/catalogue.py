@@ -31,6 +31,8 @@ SHIPPED: dict[str, str] = {
     # answers as text
     "exact": "rewards.verifiers.text:exact",
     "regex": "rewards.verifiers.text:pattern",
+    # programs
+    "code": "rewards.verifiers.code:code",
     # answers about images
     "anls": "rewards.verifiers.documents:anls",
     "box_iou": "rewards.verifiers.grounding:box_iou",

@@ -32,7 +32,7 @@ from rewards.grader import Answered, Grader
 from rewards.judges.court import Court
 from rewards.nodes import Judging, Leaf, Node
 from rewards.sample import Judgement, Sample
-from rewards.structure import format_fault, split
+from rewards.verifiers.format import form
 
 ANSWER = 1
 """What answers cost, beside the costs of functions."""
@@ -121,7 +121,7 @@ class AnswerJudging(Judging):
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """The grades of the samples' answers."""
-        return await self._grader.grade([Answered(one.answer, one.reference, one.task) for one in samples])
+        return await self._grader.grade([Answered(one.answer, one.reference, one.task, one.prompt) for one in samples])
 
 
 class FormatJudging(Judging):
@@ -137,5 +137,4 @@ class FormatJudging(Judging):
 
 def judge_format(response: str, thinking: bool, task: Task) -> Judgement:
     """1 for a response with the structure of its mode and task, else 0 and what is wrong with it."""
-    fault = format_fault(split(response, thinking), task)
-    return Judgement(float(not fault), fault or "well-formed")
+    return form(response, thinking, task)._replace(parts={})

@@ -2,9 +2,20 @@ r"""The think/answer structure of a response, whole or in parts."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
+from halyard.tasks import Task
+from rewards.normal import tidy
 from rewards.registry import reward
 from rewards.sample import Judgement, Sample
-from rewards.structure import BOXED_TASKS, CLOSE, OPEN, boxes, format_fault, split
+from rewards.structure import BOXED_TASKS, CLOSE, OPEN, Response, boxes, format_fault, split
+
+_SETTING = re.compile(
+    r"</?think>|\\(?:boxed|fbox|text|mbox|quad|qquad|left|right|displaystyle|(?:h|v)space|[hv]?phantom|math[a-z]+|text[a-z]+)"
+    r"(?![a-zA-Z])"
+)
+_IDLE = frozenset("$^`~|")
 
 
 @reward(inline=True)
@@ -13,7 +24,7 @@ def structure(sample: Sample, partial: bool = False) -> Judgement:
 
     Thinking mode wants one pair of tags, the first at the very start, reasoning that says something, and an
     answer that does. Direct mode wants an answer and no tags. For math and stem the answer has one `\boxed{}`,
-    not empty. What says something has a letter or a digit.
+    not empty. What says something has a letter, a digit or a symbol.
 
     The components tags, start, reasoning, answer and box are recorded whether they pay or not.
 
@@ -23,23 +34,26 @@ def structure(sample: Sample, partial: bool = False) -> Judgement:
         partial: pays the share of components that are right instead of all or nothing. A response without an
             answer still earns nothing: form without content must not pay.
     """
-    parts = _components(sample)
-    share = sum(parts.values()) / len(parts)
-    fault = format_fault(split(sample.response, sample.thinking), sample.task)
+    judgement = form(sample.response, sample.thinking, sample.task)
+    if not partial or not judgement.parts["answer"]:
+        return judgement
+    return judgement._replace(score=sum(judgement.parts.values()) / len(judgement.parts))
+
+
+def form(text: str, thinking: bool, task: Task) -> Judgement:
+    """1 for a response with the structure of its mode and task, else 0 and what is wrong; with the components."""
+    response = split(text, thinking)
+    parts = _components(text, response, thinking, task)
+    fault = format_fault(response, task)
     fault = fault or next((f"the {name} says nothing" for name, right in parts.items() if not right), "")
-    if not fault:
-        return Judgement(1.0, "well-formed", parts)
-    return Judgement(share if partial and parts["answer"] else 0.0, fault, parts)
+    return Judgement(float(not fault), fault or "well-formed", parts)
 
 
-def _components(sample: Sample) -> dict[str, float]:
-    text = sample.response
-    response = split(text, sample.thinking)
+def _components(text: str, response: Response, thinking: bool, task: Task) -> dict[str, float]:
     found = boxes(response.answer)
-    boxed = sample.task in BOXED_TASKS
-    opened, closed = text.count(OPEN), text.count(CLOSE)
-    checks = {"tags": (opened, closed) == ((1, 1) if sample.thinking else (0, 0))}
-    if sample.thinking:
+    boxed = task in BOXED_TASKS
+    checks = {"tags": (text.count(OPEN), text.count(CLOSE)) == ((1, 1) if thinking else (0, 0))}
+    if thinking:
         checks["start"] = text.lstrip().startswith(OPEN)
         checks["reasoning"] = _says_something(response.reasoning or "")
     checks["answer"] = any(map(_says_something, found)) if boxed and found else _says_something(response.answer)
@@ -49,5 +63,6 @@ def _components(sample: Sample) -> dict[str, float]:
 
 
 def _says_something(text: str) -> bool:
-    """Whether there is a letter or a digit beyond an empty box and tags."""
-    return any(character.isalnum() for character in text.replace("\\boxed", "").replace("\\fbox", ""))
+    """Whether there is a letter, a digit or a symbol such as + or ≤ beyond commands that only set text."""
+    written = _SETTING.sub("", tidy(text))
+    return any(unicodedata.category(one)[0] in "LNS" and one not in _IDLE for one in written)

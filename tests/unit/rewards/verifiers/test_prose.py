@@ -44,6 +44,10 @@ GOOD = r"<think>2 and 3 are 5</think>\boxed{5}"
         (r"<think></think>\boxed{}", 0, 0), (r"<think>\boxed{5}</think>", 0, 0), ("", 0, 0), (" ", 0, 0),
         ("\u200b", 0, 0),
         (r"<think>so</think>\boxed{5} \boxed{6}", 0, 4 / 5), (r"\boxed{5}", 0, 2 / 5), (r"<think>\boxed{5}", 0, 0),
+        (r"<think>so</think>\boxed{\text{}}", 0, 0), (r"<think>so</think>\boxed{\pi}", 1, 1),
+        ("<think>\u200b</think>\\boxed{5}", 0, 4 / 5),
+        ("<think>so</think>\\boxed{\u200b}", 0, 0), (r"<think>so</think>\boxed{<}", 1, 1),
+        (r"<think>so</think>\boxed{$ $}", 0, 0),
         (r"<think>a</think><think>b</think>\boxed{5}", 0, 4 / 5), (r"so</think>\boxed{5}", 0, 3 / 5),
     ],
 )  # fmt: skip
@@ -60,7 +64,20 @@ def test_the_components_say_what_is_there() -> None:
     assert judgement.reason == "does not start with <think>"
 
 
-@pytest.mark.parametrize(("response", "score"), [("red", 1), (GOOD, 0), ("", 0), ("...", 0), ("</think>red", 0)])
+@pytest.mark.parametrize(
+    ("response", "score"),
+    [
+        ("red", 1),
+        (GOOD, 0),
+        ("", 0),
+        ("...", 0),
+        ("</think>red", 0),
+        ("\u200b", 0),
+        ("\x00", 0),
+        (r"\boxed{}", 0),
+        ("+", 1),
+    ],
+)
 def test_direct_mode_has_no_tags(response: str, score: float) -> None:
     assert structure(sample(response)).score == score
 
