@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import halyard
-from halyard.cli import chat, data, doctor, recipe, run, serve, snapshot, status
+from halyard.cli import chat, data, doctor, recipe, reward, run, serve, snapshot, status
 from halyard.cli.shell import Commands
 from halyard.cluster.origin import check_origin
 
@@ -47,6 +47,7 @@ app.command("chat")(chat.chat)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(reward.app, name="reward")
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(data.app, name="data")
 
