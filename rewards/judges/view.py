@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from configs.rubric import Rubric
 from rewards.judges.screen import clean, emptiness, flattery
 from rewards.sample import Judgement, Sample
 from rewards.structure import BOXED_TASKS, format_fault, last_boxed, split
+
+ECHO = 16
+"""Characters of a question's own words that no response has by chance."""
 
 
 def unasked(rubric: Rubric, sample: Sample) -> Judgement | None:
@@ -23,11 +28,18 @@ def unasked(rubric: Rubric, sample: Sample) -> Judgement | None:
             continue
         if empty := emptiness(text):
             return Judgement(0.0, f"not asked: the {name} says nothing: {empty}")
-        if rubric.refuses_flattery and (tried := flattery(text)):
+        if rubric.refuses_flattery and (tried := flattery(text) or _echo(rubric, text)):
             return Judgement(0.0, f"not asked: the {name} works on the judge: {tried}")
     if rubric.needs_reasoning and not sample.thinking:
         return Judgement(1.0, "no reasoning to disagree with")
     return None
+
+
+def _echo(rubric: Rubric, text: str) -> str:
+    """Whether a text has the words of a question that is put without a fence: it would pass for the question."""
+    words = " ".join(text.casefold().split())
+    fixed = (" ".join(part.casefold().split()) for part in re.split(r"\{\w+\}", rubric.wording or ""))
+    return "it repeats the question" if any(len(part) >= ECHO and part in words for part in fixed) else ""
 
 
 def texts(rubric: Rubric, sample: Sample, *names: str) -> tuple[tuple[str, str], ...]:

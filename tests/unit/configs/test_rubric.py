@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from configs.rewards import RewardsConfig
 from configs.rubric import load_rubric, shipped
+from configs.text import read_text
 from halyard.data.judge_prompt import consistency_messages
 from halyard.errors import ConfigError
 
@@ -85,3 +88,11 @@ def test_wrong_rubrics_are_refused_with_the_place(tmp_path: Path, change: tuple[
 def test_a_rubric_that_is_not_there(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load_rubric(name, tmp_path)
+
+
+def test_what_the_docs_show_is_valid(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "judges.md").read_text()
+    recipe, rubric = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    config = RewardsConfig.model_validate(read_text(recipe, "judges.md").value["rewards"])
+    assert [term.type for term in config.terms] == ["answer", "judge"]
+    assert load_rubric(written(tmp_path, rubric), tmp_path).combine == "min"
