@@ -18,6 +18,8 @@ from rewards.worker import Job
 
 ASYNC_SECONDS = 60.0
 """What an `async def` reward may take: it waits for something, and the deadline of rules is too short for that."""
+GRACE = 3.0
+"""Seconds beyond those that a reward gives itself before its process is killed."""
 INLINE, POOLED, ASYNC = 0, 2, 3
 """What kinds of functions cost, beside each other."""
 
@@ -56,7 +58,7 @@ def live(term: PythonTerm | RewardTerm, config: RewardsConfig, root: Path) -> Ju
     pool = Pool(
         Job("rewards.calls", "judge_with", arguments),
         workers=config.workers,
-        deadline=term.timeout or config.deadline,
+        deadline=term.timeout or (loaded.seconds + GRACE if loaded.seconds else config.deadline),
         memory_gib=config.memory_gib,
     )
     pool.start()

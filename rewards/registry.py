@@ -36,18 +36,27 @@ _MARK = "__halyard_reward__"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the decorator was told: what the function takes, and whether it may run in the caller's process."""
+    """What the decorator was told: what the function takes, and where and for how long it may run."""
 
     form: Form = "single"
     inline: bool = False
+    seconds: str = ""
 
 
 @overload
 def reward(function: Function, /) -> Function: ...
 @overload
-def reward(*, batch: bool = False, group: bool = False, inline: bool = False) -> Callable[[Function], Function]: ...
 def reward(
-    function: Callable[..., Any] | None = None, /, *, batch: bool = False, group: bool = False, inline: bool = False
+    *, batch: bool = False, group: bool = False, inline: bool = False, seconds: str = ""
+) -> Callable[[Function], Function]: ...
+def reward(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    batch: bool = False,
+    group: bool = False,
+    inline: bool = False,
+    seconds: str = "",
 ) -> Any:
     """The function itself, marked as a reward.
 
@@ -57,7 +66,8 @@ def reward(
     prompt. What it raises fails the verdict; it never counts as 0.
 
     `inline=True` runs it where the samples are instead of in a process with a deadline: only for what takes
-    microseconds, whatever the text.
+    microseconds, whatever the text. `seconds` names the parameter that says how long one verdict takes at most,
+    for what limits its own time and is slower than rules usually are.
 
     Raises:
         RewardError: the function takes no sample, or is to be two things at once.
@@ -65,7 +75,7 @@ def reward(
     if function is None:
         if batch and group:
             raise RewardError("a reward is called with batch=True or with group=True, not both: a group is a batch")
-        mark = Mark("group" if group else "batch" if batch else "single", inline)
+        mark = Mark("group" if group else "batch" if batch else "single", inline, seconds)
         return partial(_marked, mark=mark)
     return _marked(function, Mark())
 
@@ -76,6 +86,8 @@ def _marked(function: Function, mark: Mark) -> Function:
         raise RewardError(f"the reward {function.__qualname__} takes nothing, expected a Sample as its first argument")
     if mark.inline and inspect.iscoroutinefunction(function):
         raise RewardError(f"the reward {function.__qualname__} is async def: it runs where the samples are anyway")
+    if mark.seconds and mark.seconds not in inspect.signature(function).parameters:
+        raise RewardError(f"the reward {function.__qualname__} has no parameter {mark.seconds} that says its seconds")
     setattr(function, _MARK, mark)
     return function
 
@@ -97,6 +109,13 @@ class LoadedReward:
     def is_async(self) -> bool:
         """Whether the function is `async def`."""
         return inspect.iscoroutinefunction(self.function)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long one verdict takes at most, where a parameter of the reward says so."""
+        if not self.mark.seconds:
+            return None
+        return inspect.signature(self.function).parameters[self.mark.seconds].default
 
 
 def load(

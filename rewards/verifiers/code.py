@@ -19,7 +19,7 @@ LONGEST = 100_000
 LANGUAGES = ("", "python", "python3", "py")
 
 
-@reward
+@reward(seconds="total_seconds")
 def code(
     sample: Sample,
     partial: bool = False,
@@ -51,8 +51,8 @@ def code(
     Args:
         partial: pays the share of cases that pass, and runs all; else the first that fails ends the verdict with 0.
         seconds: processor time of one case; by the clock it may take three times that.
-        total_seconds: time of all cases by the clock; those not run by then have not passed. The term's timeout
-            must be longer by a second or so.
+        total_seconds: time of all cases by the clock; those not run by then have not passed. The verdict's deadline
+            follows from it, unless the term has a timeout of its own.
         memory_mib: address space of one case.
         output_kib: characters that a case may print, in thousands; more of them fail it.
         tolerance: how far decimals may be off; whole numbers and words must be equal.

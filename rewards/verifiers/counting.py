@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from rewards.registry import reward
 from rewards.sample import Judgement, Sample
-from rewards.verifiers.reading import committed, no_reference, nothing, number, right_or_wrong
+from rewards.verifiers.reading import committed, no_reference, nothing, number_and_percent, right_or_wrong
 
 _UNITS = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -49,8 +49,9 @@ def counting(sample: Sample, partial: bool = False) -> Judgement:
 
 
 def _count(text: str) -> Fraction | None:
-    """The number of a text, in digits if it has any, else in words."""
-    return number(text if any(map(str.isdigit, text)) else _NUMERAL.sub(_numeral, _WORDS.sub(_word, text)))
+    """The number of a text, in digits if it has any, else in words; a percentage is no count."""
+    found = number_and_percent(text if any(map(str.isdigit, text)) else _NUMERAL.sub(_numeral, _WORDS.sub(_word, text)))
+    return found[0] if found and not found[1] else None
 
 
 def _word(found: re.Match[str]) -> str:

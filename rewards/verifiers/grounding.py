@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import Field
@@ -10,7 +11,13 @@ from rewards.failures import failed
 from rewards.registry import reward
 from rewards.sample import Judgement, Sample, brief
 from rewards.structure import last_boxed
-from rewards.verifiers.coordinates import Box, Point, Scale, boxes_in, points_in, scaled
+from rewards.verifiers.coordinates import LONGEST, Box, Point, Scale, boxes_in, points_in, scaled
+
+_DENIED = re.compile(
+    r"\b(?:not|never|neither|nor|wrong|incorrect|mistaken?|withdraw|retract|disregard)\b|n't\b|不|错|没有",
+    re.IGNORECASE,
+)
+"""Words around coordinates that make it unsure whether they are meant."""
 
 
 @reward
@@ -23,9 +30,9 @@ def box_iou(
 ) -> Judgement:
     r"""How well the answer's boxes cover the reference's: intersection over union, from 0 to 1.
 
-    One box is compared with one. Of several, each reference takes the best box left, the best pair first, and
-    the sum is divided by the larger number of boxes: one that is missing or too many costs its share, so it does
-    not pay to list every box. Boxes are read from lists `[x1, y1, x2, y2]`, pairs `(x1,y1),(x2,y2)`, tags such as
+    One box is compared with one; two different ones are no answer to that. Of several, each reference takes the
+    best box left, the best pair first, and the sum is divided by the larger number of boxes: one that is missing
+    or too many costs its share. Boxes are read from lists `[x1, y1, x2, y2]`, pairs `(x1,y1),(x2,y2)`, tags such as
     `<box>` and `<|box_start|>`, and JSON (`bbox_2d`, `x1`…, `left`…, `x`, `y`, `width`, `height`).
 
     Where only one side is in pixels, the image's size comes from metadata `width` and `height`, or from the
@@ -48,10 +55,10 @@ def box_iou(
     size = _size(sample, answer_scale, reference_scale)
     if isinstance(size, Judgement):
         return size
-    found = boxes_in(_answer(sample), extent)
+    found = list(dict.fromkeys(boxes_in(_answer(sample), extent)))
     if not found:
         return Judgement(0.0, f"no box in {brief(sample.answer)!r}")
-    if len(found) > 10 * len(wanted):
+    if len(found) > (10 * len(wanted) if len(wanted) > 1 else 1):
         return Judgement(0.0, f"{len(found)} boxes for {len(wanted)}")
     overlap = coverage(
         [scaled(one, answer_scale, size) for one in found], [scaled(one, reference_scale, size) for one in wanted]
@@ -93,7 +100,8 @@ def point_in_box(sample: Sample, answer_scale: Scale = "pixels", reference_scale
 
 
 def _answer(sample: Sample) -> str:
-    return last_boxed(sample.answer) or sample.answer
+    """The text with the coordinates; empty for one that says what is not there, or takes it back."""
+    return "" if _DENIED.search(sample.answer[:LONGEST]) else last_boxed(sample.answer) or sample.answer
 
 
 def _size(sample: Sample, one: Scale, other: Scale) -> tuple[int, int] | Judgement | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
@@ -44,7 +45,12 @@ _SMALL_WORDS = {
     "pt": "o a os as de que e em um uma é por com para não se na no do da mais como mas são ao então dos isso",
     "nl": "de het een en van is dat in niet op te zijn met voor aan er maar om ook als bij wordt naar dus deze door",
 }
-_KNOWN = {name: frozenset(words.split()) for name, words in _SMALL_WORDS.items()}
+_SPEAKERS: dict[str, tuple[str, ...]] = {
+    word: tuple(name for name, words in _SMALL_WORDS.items() if word in words.split())
+    for words in _SMALL_WORDS.values()
+    for word in words.split()
+}
+"""The languages that a small word belongs to."""
 _NO_PROSE = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]*`|\$\$[^$]*\$\$|\$[^$\n]*\$|\\\[(?:(?!\\\[).)*?\\\]|\\\((?:(?!\\\().)*?\\\)|https?://\S+|</?[a-zA-Z][^<>\n]*>"
     r"|\\(?:boxed|fbox)\s*\{[^{}]*\}|\\[a-zA-Z]+",
@@ -101,6 +107,7 @@ def _asked(sample: Sample) -> str:
     return str(named) if named else spoken(sample.prompt)
 
 
+@lru_cache(maxsize=1024)
 def spoken(text: str) -> Language:
     """The language of a text; English where nothing tells.
 
@@ -108,7 +115,8 @@ def spoken(text: str) -> Language:
     ('de', 'zh')
     """
     prose = _NO_PROSE.sub(" ", text)
-    return max(LANGUAGES, key=lambda one: (counts(prose, one)[1], _hits(prose, one)))
+    hits = _hits(prose)
+    return max(LANGUAGES, key=lambda one: (counts(prose, one)[1], hits[one]))
 
 
 def counts(prose: str, target: str) -> tuple[int, int]:
@@ -117,12 +125,13 @@ def counts(prose: str, target: str) -> tuple[int, int]:
     >>> counts("There are seven cats. 一共有七只猫", "zh")
     (10, 6)
     """
-    kana = _kana_share(prose)
     counted = right = 0
-    for sentence in _SENTENCE.findall(prose):
-        scripts = Counter(_scripts(sentence, target))
+    sentences = [(sentence, Counter(_scripts(sentence, target))) for sentence in _SENTENCE.findall(prose)]
+    kana = sum(scripts["kana"] for _, scripts in sentences)
+    japanese = kana > _KANA_SHARE * sum(scripts["han"] + scripts["kana"] for _, scripts in sentences)
+    for sentence, scripts in sentences:
         counted += scripts.total()
-        if _fits(sentence, scripts, target, kana):
+        if _fits(sentence, scripts, target, japanese):
             right += sum(scripts[script] for script in _OF.get(target, ("latin",)))
     return counted, right
 
@@ -134,22 +143,19 @@ def _scripts(sentence: str, target: str) -> Iterator[str]:
             yield script
 
 
-def _fits(sentence: str, scripts: Counter[str], target: str, kana: float) -> bool:
+def _fits(sentence: str, scripts: Counter[str], target: str, japanese: bool) -> bool:
     """Whether words in the target's script are in the target language, rather than in another of that script."""
     if target == "zh":
         return not scripts["kana"]
     if target == "ja":
-        return kana >= _KANA_SHARE
-    return target in _OF or _hits(sentence, target) >= max(_hits(sentence, other) for other in _KNOWN)
+        return japanese
+    if target in _OF:
+        return True
+    hits = _hits(sentence)
+    return hits[target] >= max(hits.values(), default=0)
 
 
-def _hits(text: str, target: str) -> int:
-    """How many small words of a language are in a text."""
-    known = _KNOWN.get(target, frozenset())
-    return sum(word in known for word in re.findall(r"[^\W\d_]+", text.casefold()))
-
-
-def _kana_share(prose: str) -> float:
-    scripts = Counter(unit.lastgroup for unit in _UNIT.finditer(prose))
-    japanese = scripts["han"] + scripts["kana"]
-    return scripts["kana"] / japanese if japanese else 0.0
+def _hits(text: str) -> Counter[str]:
+    """How many small words of each language are in a text."""
+    words = re.findall(r"[^\W\d_]+", text.casefold())
+    return Counter(name for word in words for name in _SPEAKERS.get(word, ()))

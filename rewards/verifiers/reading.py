@@ -24,6 +24,7 @@ _FIGURE = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,40})?(?:\.\d{1,40})?(?<=\d)(?:
 _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12, "千": 3, "万": 4, "百万": 6, "亿": 8}
 _AMOUNT = rf"({_FIGURE})\s*(%|percent\b|{'|'.join(sorted(_SCALES, key=len, reverse=True))})?"
 _WHOLE = re.compile(rf"(?:about |approximately |[~≈]\s*)?[$€£¥]?\s*{_AMOUNT}(?:\s*[^\W\d_]+){{0,3}}", re.IGNORECASE)
+_CHAIN = re.compile(r"\d[^\s=]{0,20}\s{0,5}[=≈]")
 _STATED = re.compile(
     rf"(?:\b(?:is|are|was|were|equals|count|counted|see|has|have|total of)\b|[=:：≈]|是|有|为)\s*"
     rf"(?:about\s|approximately\s|roughly\s|around\s|exactly\s)?\s*[$€£¥]?\s*{_AMOUNT}(?![\w.,]*\d)",
@@ -52,21 +53,17 @@ def committed(answer: str) -> str | None:
     return only if only and len(only) <= LONGEST else None
 
 
-def number(text: str) -> Fraction | None:
-    """The number that a short text is, or that a sentence states; None for none and for different ones.
-
-    A percentage is its number before the sign; `number_and_percent` tells them apart.
-
-    >>> number("$1,250"), number("There are 7 cats."), number("It is 7 or it is 8")
-    (Fraction(1250, 1), Fraction(7, 1), None)
-    """
-    found = number_and_percent(text)
-    return found[0] if found else None
-
-
 def number_and_percent(text: str) -> tuple[Fraction, bool] | None:
-    """The number of a text as `number` finds it, and whether it is a percentage."""
+    """The number that a short text is, or that a sentence states, and whether it is a percentage.
+
+    None for none, for different ones, and for chains such as 4 = 7.
+
+    >>> number_and_percent("$1,250"), number_and_percent("There are 7 cats."), number_and_percent("It is 7 or it is 8")
+    ((Fraction(1250, 1), False), (Fraction(7, 1), False), None)
+    """
     text = tidy(text[:LONGEST]).replace("\\", "")
+    if _CHAIN.search(text):
+        return None
     whole = _WHOLE.fullmatch(text)
     stated = {_value(*one) for one in ([whole.groups()] if whole else _STATED.findall(text))}
     return stated.pop() if len(stated) == 1 else None

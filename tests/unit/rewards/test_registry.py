@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from halyard.data.types import Verdict
 from halyard.errors import ConfigError, RewardError
 from rewards.calls import judge_with, to_judgement
-from rewards.registry import load, reward
+from rewards.registry import LoadedReward, load, mark_of, reward
 from rewards.sample import Sample
 
 FILE = """
@@ -52,6 +53,19 @@ def test_a_reward_is_loaded_by_file_and_set(root: Path) -> None:
     assert load("mine.py", "short", {"scale": 2, "words": ["a"]}, root=root).function(SAMPLE) == 2.0
     assert load("mine.py", "later", root=root).is_async
     assert "mine" not in sys.modules
+
+
+def test_a_reward_may_say_how_long_it_takes() -> None:
+    @reward(seconds="most")
+    def slow(sample: Sample, most: float = 4.0) -> float:
+        return most
+
+    mark = mark_of(slow)
+    assert mark is not None
+    assert LoadedReward("slow", slow, mark).seconds == 4
+    assert LoadedReward("slow", partial(slow, most=9.0), mark).seconds == 9
+    with pytest.raises(RewardError, match="slow has no parameter mots that says its seconds"):
+        reward(seconds="mots")(slow)
 
 
 def test_a_file_hides_no_module(tmp_path: Path) -> None:

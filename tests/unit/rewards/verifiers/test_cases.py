@@ -105,6 +105,6 @@ def test_the_last_finished_block_is_the_program(answer: str, program: str) -> No
 
 @pytest.mark.parametrize("piece", ["```python\n", "```\n", "`", "```python\nx\n```\n"])
 def test_blocks_take_linear_time(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     program_in(piece * (500_000 // len(piece)))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

@@ -129,9 +129,9 @@ def test_the_reference_may_be_the_pattern() -> None:
 
 @pytest.mark.parametrize("written", ["(a|aa)+b", "(a+)+b", "(.*)*b", "(a|a?)+b", "(?:a*)*b"])
 def test_a_pattern_without_end_fails_in_time(written: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     judgement = pattern(sample("a" * 5000), re.compile(written))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert judgement.score in (0, None)
     assert judgement.score == 0 or judgement.reason.startswith("timeout: ")
 
@@ -241,6 +241,6 @@ def test_the_language_asked_for_is_named_or_the_prompts() -> None:
 )
 @pytest.mark.parametrize("judge", [language, repetition, structure, exact])
 def test_long_nonsense_takes_linear_time(piece: str, judge: Any) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     judge(sample(piece * (100_000 // len(piece)), "x"))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

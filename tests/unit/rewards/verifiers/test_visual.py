@@ -39,6 +39,7 @@ def sample(answer: str, reference: str | None, **more: Any) -> Sample:
         ("nan", "41", 0), ("inf", "41", 0), ("1e999", "41", 0), ("9" * 5000, "41", 0), ("4１", "41", 1),
         ("−41", "-41", 1),
         ("41", '["40.9", "x"]', 1), ("x", '["40.9", "x"]', 1), ("y", '["40.9", "x"]', 0), ("Answer: 41", "41", 1),
+        ("17 = 41", "41", 0),
     ],
 )  # fmt: skip
 def test_relaxed_accuracy_is_within_five_percent(answer: str, reference: str, score: float) -> None:
@@ -102,10 +103,10 @@ def test_anls_forgives_letters_below_half(answer: str, reference: str, score: fl
 
 
 def test_anls_of_long_texts_is_quick() -> None:
-    text, began = "abcdefghi " * 390, time.perf_counter()
+    text, began = "abcdefghi " * 390, time.process_time()
     assert anls(sample(text + "x", text + "y")).score == pytest.approx(1 - 1 / 3901)
     assert anls(sample("a" * 1_000_000, "abc")).score == 0
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,8 @@ def test_anls_of_long_texts_is_quick() -> None:
         ("many", "7", 0),
         ("There are 3 cats, and there are 4 dogs", "7", 0), (r"\boxed{7}", "7", 1), (r"\boxed{}", "7", 0),
         ("-7", "7", 0),
-        ("7" * 1000, "7", 0), ("seventeen", "7", 0), ("about 7", "7", 1), ("7.5", "7", 0),
+        ("7" * 1000, "7", 0), ("seventeen", "7", 0), ("about 7", "7", 1), ("7.5", "7", 0), ("4 = 7", "7", 0),
+        (r"\boxed{7\%}", "7", 0), ("7%", "7", 0), ("x = 7", "7", 1),
     ],
 )  # fmt: skip
 def test_counting_wants_one_number(answer: str, reference: str, score: float) -> None:
@@ -167,10 +169,11 @@ def test_points_are_read_as_models_write_them(text: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "score"),
     [
-        ("[0, 0, 2, 2]", 1), ("[1, 1, 3, 3]", 1 / 7), (r"\boxed{[0, 0, 2, 2]}", 1), ("[0,0,2,2] [0,0,2,2]", 1 / 2),
-        ("[0,0,2,2] [5,5,6,6]", 1 / 2), ("[2,2,0,0]", 0), ("[0,0,1e400,2]", 0), ('{"bbox": [0, 0, NaN, 2]}', 0),
-        ("", 0),
-        ("[0,0,2]", 0), ("the cat", 0), ("[[0,0,2,2]," * 50 + "[0,0,2,2]]", 0), ("[" * 50_000, 0), ("1," * 9_000, 0),
+        ("[0, 0, 2, 2]", 1), ("[1, 1, 3, 3]", 1 / 7), (r"\boxed{[0, 0, 2, 2]}", 1), ("[0,0,2,2] [0,0,2,2]", 1),
+        ("[0,0,2,2] [5,5,6,6]", 0), ("It is not [0,0,2,2]", 0), ("不是 [0,0,2,2]", 0), ("[2,2,0,0]", 0),
+        ("[0,0,1e400,2]", 0), ('{"bbox": [0, 0, NaN, 2]}', 0),
+        ("", 0), ("[0,0,2]", 0), ("the cat", 0),
+        (str([[0, 0, 2, n] for n in range(50)]), 0), ("[" * 50_000, 0), ("1," * 9_000, 0),
         ('{"bbox": [1' + "0" * 400 + ", 0, 2, 2]}", 0),
     ],
 )  # fmt: skip
@@ -216,7 +219,9 @@ def test_width_and_height_and_thresholds() -> None:
     ("answer", "score"),
     [
         ("(1, 1)", 1), ("(0, 2)", 1), ("(2.01, 1)", 0), ("(1, 1) (1, 1)", 1), ("(1, 1) (5, 5)", 0), ("[0, 0, 2, 2]", 0),
-        ("", 0), ("(nan, nan)", 0), ('{"point_2d": [1, 1]}', 1), ("(-1, 1)", 0),
+        ("", 0), ("(nan, nan)", 0), ('{"point_2d": [1, 1]}', 1), ("(-1, 1)", 0), ("It is not (1, 1).", 0),
+        ("(1, 1). No, that is wrong", 0),
+        ("[" + "7, " * 2000 + "7] (1, 1)", 0), ("The cat 5 is at (1, 1)", 1),
     ],
 )  # fmt: skip
 def test_a_point_hits_or_misses(answer: str, score: float) -> None:
