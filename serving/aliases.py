@@ -97,12 +97,10 @@ class Aliases:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / "lock").open("a")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                f"another service keeps its aliases in {folder}: stop it, or give this one another --state"
-            ) from None
-        self._table = {(alias.run, alias.name): alias for alias in self._read()}
+            self._table = {(alias.run, alias.name): alias for alias in self._read_locked()}
+        except BaseException:
+            self._lock.close()
+            raise
 
     def close(self) -> None:
         """Let another service have the folder."""
@@ -268,7 +266,13 @@ class Aliases:
     def _write(self) -> None:
         write_text(self._file, _Table(aliases=list(self._table.values())).model_dump_json(indent=2) + "\n")
 
-    def _read(self) -> Sequence[Alias]:
+    def _read_locked(self) -> Sequence[Alias]:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another service keeps its aliases in {self._file.parent}: stop it, or give this one another --state"
+            ) from None
         if not self._file.exists():
             return ()
         try:

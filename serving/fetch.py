@@ -92,8 +92,10 @@ class Fetcher:
             async with aclosing(answer):
                 if answer.status_code != 200:
                     raise _refusal(f"{url.host} answered {answer.status_code}, expected 200", "image_unreachable")
+                if answer.headers.get("content-encoding", "identity") != "identity":
+                    raise _refusal(f"{url.host} sent its answer compressed, which was not asked for")
                 data = bytearray()
-                async for piece in answer.aiter_raw(65536):
+                async for piece in answer.aiter_bytes(65536):
                     data += piece
                     if len(data) > largest:
                         raise _refusal(

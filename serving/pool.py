@@ -29,6 +29,7 @@ log = logging.getLogger("halyard.serving")
 
 _KEPT_SWAPS = 200
 _CHECK_SECONDS = 0.25
+_AGAIN_SECONDS = 0.02
 _DAMAGED_SECONDS = 30.0
 """How long a snapshot that could not be loaded is refused before it is tried again: it may have been restored."""
 _TRIES = 2
@@ -67,6 +68,7 @@ class Pool:
         self._failures: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
@@ -94,6 +96,8 @@ class Pool:
 
     async def close(self) -> None:
         """Stop the engines; whoever waits is refused."""
+        if self._again is not None:
+            self._again.cancel()
         tasks = [task for task in (self._watch, *self._tasks) if task is not None]
         for task in tasks:
             task.cancel()
@@ -189,21 +193,29 @@ class Pool:
         if able:
             slot = min(able, key=lambda slot: (self._demand(slot), slot.in_flight, slot.since))
             self._begin(slot, snapshot)
+        elif self._again is None:
+            self._again = asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._pump_again)
+
+    def _pump_again(self) -> None:
+        self._again = None
+        self._pump()
 
     def _may_take(self, slot: Slot, snapshot: Snapshot, *, spare: bool) -> bool:
         """Whether an engine can be taken from what it holds.
 
-        Idle ones can at once, ones in demand when they had their time. A `spare` is wanted beside an engine that
-        holds the snapshot already: for that only one will do that nobody has used for a while.
+        Ones in demand can when they had their time; idle ones when they were idle for as long as the change takes,
+        so that requests of two versions that come in turns do not change the weights each time. A `spare` is wanted
+        beside an engine that holds the snapshot already: for that only one will do that nobody used for a while.
         """
         now, dwell = time.monotonic(), self._config.dwell_seconds
         if slot.empty:
             return now >= slot.rest
         if slot.target is not None or slot.holds(snapshot):
             return False
+        unused = 0.0 if self._demand(slot) else now - slot.used
         if spare:
-            return not self._demand(slot) and now - slot.used >= dwell
-        return not self._demand(slot) or now - slot.since >= dwell
+            return unused >= dwell and not self._demand(slot)
+        return now - slot.since >= dwell or (unused >= slot.cost and not self._demand(slot))
 
     def _demand(self, slot: Slot) -> int:
         """Requests in flight in an engine, and those that wait for what it holds and no other engine does."""
@@ -224,7 +236,9 @@ class Pool:
             await asyncio.to_thread(self._verifier.verify, snapshot)
             await slot.drained()
             drain = time.monotonic() - start
+            running = slot.engine.alive
             load = await slot.engine.take(snapshot)
+            slot.cost = min(load, self._config.dwell_seconds) if running else slot.cost
             slot.last, slot.since, slot.failures = snapshot, time.monotonic(), 0
             self._failures.pop(snapshot.id, None)
             self._record(slot, old, snapshot, drain=drain, load=load)

@@ -67,7 +67,8 @@ class Slot:
 
     `in_flight` counts sequences; `target` is what it is about to hold, and its door is closed while there is
     one; `last` is what it held or should hold, for a restart; `since` is when it took that, `used` when it was
-    last asked for something; `rest` until when it is left alone after failing.
+    last asked for something; `cost` the seconds that its last change of weights took; `rest` until when it is
+    left alone after failing.
     """
 
     engine: Holder
@@ -76,6 +77,7 @@ class Slot:
     last: Snapshot | None = None
     since: float = 0.0
     used: float = 0.0
+    cost: float = 0.0
     rest: float = 0.0
     failures: int = 0
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
