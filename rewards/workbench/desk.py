@@ -11,10 +11,11 @@ from typing import Any
 
 from configs.faults import nearest
 from configs.load import LoadedRecipe, load_recipe, shipped
-from configs.rewards import JudgeTerm, RewardsConfig, RewardTerm
+from configs.rewards import RewardsConfig, RewardTerm
 from configs.stages import RlStage
 from halyard.data.types import Verdict
 from halyard.errors import ConfigError
+from rewards.judges.court import Court
 from rewards.sample import Sample
 from rewards.scorer import Scorer
 
@@ -50,7 +51,9 @@ async def desk(
         RewardError: its file cannot be run.
     """
     config, root = find(name, parameters or {})
-    scorer = await Scorer.start(_at_the_desk(config, judge), root=root)
+    # No number of failed verdicts stops a trial: they are what it shows.
+    patient = config.model_copy(update={"max_failure_share": 1.0})
+    scorer = await Scorer.start(patient, judge=Court(url=judge, root=root), root=root)
     try:
         yield Desk(name, scorer)
     finally:
@@ -92,12 +95,3 @@ def _stage(loaded: LoadedRecipe, name: str) -> RlStage:
 def _alone(name: str, parameters: Mapping[str, Any]) -> RewardsConfig:
     """Rewards of one term: the reward of that name."""
     return RewardsConfig(terms=(RewardTerm(name=name, parameters=dict(parameters)),))
-
-
-def _at_the_desk(config: RewardsConfig, judge: str | None) -> RewardsConfig:
-    """The rewards as they are tried: no number of failed verdicts stops a trial, for they are what it shows."""
-    terms = tuple(
-        term.model_copy(update={"url": judge}) if judge and isinstance(term, JudgeTerm) and term.url is None else term
-        for term in config.terms
-    )
-    return config.model_copy(update={"terms": terms, "max_failure_share": 1.0})

@@ -25,15 +25,18 @@ main { max-width: 1180px; margin: 0 auto; padding: 36px 24px 80px; }
 h1 { font-size: 26px; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 17px; margin: 40px 0 2px; }
 p { margin: 4px 0 0; color: var(--dim); }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(168px, 1fr)); gap: 12px; margin-top: 24px; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px; margin-top: 24px; }
 .figure, .frame { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 .figure { padding: 12px 16px; }
-.figure b { display: block; font-size: 24px; font-weight: 600; font-variant-numeric: tabular-nums; }
+.figure b { display: block; font-size: 22px; font-weight: 600; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
 .figure span { color: var(--dim); font-size: 13px; display: block; line-height: 1.35; }
 .good b { color: var(--good); } .bad b { color: var(--bad); } .warn b { color: var(--warn); }
 .frame { margin-top: 10px; overflow-x: auto; }
 .frame svg { display: block; width: 100%; height: auto; padding: 12px; }
-table { border-collapse: collapse; width: 100%; font-size: 14px; }
+table { border-collapse: collapse; font-size: 14px; }
+table.wide { width: 100%; }
+td.s { white-space: nowrap; }
 th { text-align: left; color: var(--dim); font-weight: 500; font-size: 13px; white-space: nowrap; }
 th, td { padding: 7px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
@@ -56,6 +59,8 @@ for (const box of document.querySelectorAll("input")) box.addEventListener("inpu
     row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
 });
 """
+SHORT = 32
+"""Characters of a cell that is never broken into lines."""
 FILTERED = 12
 """Rows from which on a table has a field to search in it."""
 
@@ -95,7 +100,10 @@ def _table(table: Table) -> str:
     body = "".join(_row(row, table, numeric) for row in table.rows)
     remark = f"<p>{_text(table.remark)}</p>" if table.remark else ""
     search = '<input type="search" placeholder="Search in this table">' if len(table.rows) >= FILTERED else ""
-    frame = f'<div class="frame"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    width = "wide" if table.long else ""
+    frame = (
+        f'<div class="frame"><table class="{width}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
     return f"<section><h2>{_text(table.title)}</h2>{remark}{search}{frame}</section>"
 
 
@@ -109,7 +117,8 @@ def _row(row: Row, table: Table, numeric: list[bool]) -> str:
 
 def _cell(cell: Cell, long: bool, number: bool) -> str:
     text = _text(written(cell))
-    return f"<td><pre>{text}</pre></td>" if long else f'<td class="{"n" if number else ""}">{text}</td>'
+    kind = "n" if number else "s" if len(text) <= SHORT else ""
+    return f"<td><pre>{text}</pre></td>" if long else f'<td class="{kind}">{text}</td>'
 
 
 def _text(text: str) -> str:

@@ -18,6 +18,8 @@ TONES: dict[Outcome, Tone] = {
     "failed": "bad",
 }
 PLAIN = ("case", "response", "reference", "reward", "reason")
+ENOUGH = 100
+"""Verdicts from which on a rate says something."""
 LABELLED = ("case", "response", "reference", "expected", "reward", "outcome", "reason")
 LONG = frozenset({"response", "reason", "reason of the first", "reason of the second"})
 
@@ -77,9 +79,10 @@ def _mean(scored: Sequence[Scored]) -> Figure:
 
 
 def speed(seconds: float, count: int) -> Figure:
-    """How fast verdicts came; the start of the processes that they took is part of it."""
-    value = f"{count / seconds:,.0f}" if seconds else "–"
-    return Figure(name="verdicts a second", value=value, remark=f"{count:,} in {seconds:.3g} s")
+    """How fast verdicts came; of a few, only how long they took, most of which is the start of a process."""
+    if count < ENOUGH:
+        return Figure(name="seconds", value=f"{seconds:.2f}", remark="the start of processes included")
+    return Figure(name="verdicts a second", value=f"{count / seconds:,.0f}", remark=f"{count:,} in {seconds:.3g} s")
 
 
 def response(sample: Sample) -> str:
