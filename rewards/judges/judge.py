@@ -52,6 +52,7 @@ class Judge:
             **term.body,
         }
         self._known = [origin, term.model, rubric.fingerprint, VERSION, term.structured, self._sampling]
+        self._schema = schema(rubric)
         self._structured = rubric.wording is None and term.structured != "never"
         self._under_way: dict[str, asyncio.Task[Ruling]] = {}
         self._version = ""
@@ -141,7 +142,7 @@ class Judge:
             messages, read = fenced(self._rubric, question, code), partial(self._form, code)
         body = {"model": self._term.model, "messages": messages, **self._sampling}
         if structured:
-            body["response_format"] = schema(self._rubric)
+            body["response_format"] = self._schema
         if self._term.votes > 1:
             body.setdefault("seed", number)
         characters = sum(len(text) for _, text in question.texts) + 400 * len(self._rubric.criteria) + 1200
