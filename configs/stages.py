@@ -47,6 +47,17 @@ class EvaluateConfig(Config):
     """Each is a row of the final table; none measures nothing."""
 
 
+class HeldOutConfig(Config):
+    """Accuracy on the recipe's benchmarks while a stage trains: a reward that rises alone is being hacked."""
+
+    every: Natural = 20
+    """Steps between measurements; 0 measures nothing. A recipe without benchmarks has nothing to measure."""
+    rows: Count = 64
+    """Problems of each benchmark, the same ones each time, answered once in each of its modes."""
+    alarm_after: Annotated[StrictInt, Field(ge=3)] = 5
+    """Measurements over which the reward must rise, and accuracy must not, for an alarm."""
+
+
 class _Stage(Config):
     name: Name
     """What folders, overrides and later stages call it."""
@@ -100,6 +111,7 @@ class RlStage(_Stage):
     """Give up a step after trying this many times prompts_per_step prompts without finding enough signal."""
     drift_warning: Positive = 1e-2
     """Mean |difference| of engine and learner log-probs above which the run warns, in nats."""
+    held_out: HeldOutConfig = HeldOutConfig()
     checkpoint: CheckpointConfig = CheckpointConfig(every=20)
 
 

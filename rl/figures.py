@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from halyard.runs.rollouts import RolloutRecord, record
-from rl.advantages import advantages, all_equal
+from rl.advantages import advantages
+from rl.rewarding import reward_figures
 from rl.sequences import trainable
 
 if TYPE_CHECKING:
@@ -19,7 +20,19 @@ if TYPE_CHECKING:
     from rl.presets import Algorithm
     from rl.types import Scored
 
-PHASES = ("generate", "score", "pack", "forward", "backward", "optimizer", "transfer", "wait", "checkpoint", "step")
+PHASES = (
+    "generate",
+    "score",
+    "pack",
+    "forward",
+    "backward",
+    "optimizer",
+    "transfer",
+    "wait",
+    "evaluate",
+    "checkpoint",
+    "step",
+)
 SHOWN = ("reward", "accuracy", "loss", "response_tokens_mean", "tokens_per_second", "staleness_mean")
 """Figures worth a person's glance while a run goes on."""
 
@@ -29,7 +42,8 @@ class Step:
     """Everything that a step left behind.
 
     `unused` are the prompts let go since the step before. `engine_drift` was measured apart where the
-    rollouts may be older than the weights; else it is the loss's own figure.
+    rollouts may be older than the weights; else it is the loss's own figure. `judges` are the figures of
+    rewards that count what they do, by name; `held_out` what the new weights can do, where that was measured.
     """
 
     number: int
@@ -39,6 +53,8 @@ class Step:
     transfer: Transfer
     seconds: Mapping[str, float]
     engine_drift: float | None = None
+    judges: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    held_out: Mapping[str, Any] | None = None
 
     def groups(self) -> list[Group]:
         """The groups that were sampled for the step, those without signal among them."""
@@ -57,13 +73,15 @@ class Step:
         seconds = {name: phases[name] for name in PHASES}
         return {
             "step": self.number,
-            **_reward_figures(self.groups()),
+            **reward_figures(self.groups()),
             **_length_figures([rollout for group in self.groups() for rollout in group.rollouts]),
             **self._accounts(),
             **self._learning(),
             "tokens_generated": generated,
             "tokens_per_second": generated / seconds["step"],
             "transfer_pause": self.transfer.pause_seconds,
+            "judges": self.judges,
+            "held_out": self.held_out,
             "seconds": seconds,
         }
 
@@ -71,7 +89,6 @@ class Step:
         """What became of the prompts, and how old the trained rollouts were."""
         lags = [self.number - 1 - r.oldest_version for scored in self.trained for r in scored.group.rollouts]
         return {
-            "groups_without_signal": sum(all_equal(judged) for judged in map(_judged, self.groups()) if judged),
             "prompts_trained": len(self.trained),
             "prompts_dropped": sum(one.state == "dropped" for one in self.unused),
             "prompts_failed": sum(one.state == "failed" for one in self.unused),
@@ -136,33 +153,11 @@ def shown(line: Mapping[str, Any]) -> dict[str, float]:
     return {name: line[name] for name in SHOWN if line[name] is not None}
 
 
-def _judged(group: Group) -> list[float]:
-    return [reward for reward in group.rewards if reward is not None]
-
-
 def _left_out(rollout: Rollout, verdict: Verdict, algorithm: Algorithm) -> str:
     """Why one answer of a trained group is not trained on; empty when it is."""
     if verdict.reward is None:
         return f"not judged: {verdict.reason}"
     return "" if trainable(rollout, algorithm) else "cut at the token limit"
-
-
-def _reward_figures(groups: Sequence[Group]) -> dict[str, Any]:
-    """Means over the judged answers; accuracy and format are the terms of those names, where there are any."""
-    verdicts = [verdict for group in groups for verdict in group.verdicts]
-    judged = [verdict for verdict in verdicts if verdict.reward is not None]
-    names = sorted({name for verdict in judged for name in verdict.components})
-    components = {
-        name: fmean(verdict.components[name] for verdict in judged if name in verdict.components) for name in names
-    }
-    return {
-        "reward": fmean(reward for group in groups for reward in _judged(group)),
-        "accuracy": components.get("answer"),
-        "format": components.get("format"),
-        "components": components,
-        "verdicts": len(verdicts),
-        "verdicts_failed": len(verdicts) - len(judged),
-    }
 
 
 def _length_figures(rollouts: Sequence[Rollout]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from halyard.errors import Interrupted
 from rl.clock import Clock
 from rl.feed import Feed
 from rl.figures import Step, shown
+from rl.held_out import alarm, measure
 from rl.live import LiveEngine
 from rl.presets import resolve
 from rl.rollouts import roll_out
@@ -60,9 +61,12 @@ async def train(stage: RlStage, session: RlSession) -> None:
                 with clock.phase("transfer"):
                     transfer = await engine.publish(number)
                 apart = await engine.drift(groups[0]) if stage.max_staleness else None
+            with clock.phase("evaluate"):
+                held_out = await measure(number, stage, session, engine)
             unused = books.close(number, groups)
             feed.release()
-            step = Step(number, groups, unused, updates, transfer, clock.lap(), engine_drift=apart)
+            counted = session.scorer.figures()
+            step = Step(number, groups, unused, updates, transfer, clock.lap(), apart, counted, held_out)
             write_down(step, stage, algorithm, session)
             stop = session.stop.is_set()
             if stop or number % stage.checkpoint.every == 0 or number == stage.steps:
@@ -75,10 +79,12 @@ async def train(stage: RlStage, session: RlSession) -> None:
 
 
 def write_down(step: Step, stage: RlStage, algorithm: Algorithm, session: RlSession) -> None:
-    """Every rollout and figure of the step to disk, a warning if the engine drifts, and a glance to the screen."""
+    """Every rollout and figure of the step to disk, warnings of what looks wrong, and a glance to the screen."""
     line = step.line()
     session.folder.write_rollouts(step.number, step.records(algorithm))
     session.folder.record(line)
     if line["engine_drift"] > stage.drift_warning:
         session.event("drift", step=step.number, mean=line["engine_drift"], warning=stage.drift_warning)
+    if why := alarm(session.folder.metrics(), stage.held_out.alarm_after) if step.held_out else "":
+        session.event("reward_alarm", step=step.number, why=why)
     session.progress(step.number, stage.steps, shown(line))

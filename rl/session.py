@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from configs.stages import EvaluateConfig
 
 if TYPE_CHECKING:
     from configs.cluster import Deadlines
     from halyard.cluster.engine import Engine
     from halyard.cluster.learner import Learner
     from halyard.data.mixture import Mixture
+    from halyard.data.types import Row
     from halyard.runs.listeners import Events, Progress
     from halyard.runs.stage import StageFolder
     from model.render import Renderer
@@ -25,7 +28,8 @@ class RlSession:
     The learner holds the policy that the stage starts from, and was set up for
     `steps · updates_per_step` optimiser steps; `precision` is that of its weights. `restart_engine` starts
     a dead engine again behind the same `engine`, or raises EngineError when it has died too often. `window`
-    is the longest prompt and response together, in tokens. When `stop` is set the step is finished, a
+    is the longest prompt and response together, in tokens. `held_out` are the rows of the benchmarks by name,
+    which are measured now and then. When `stop` is set the step is finished, a
     checkpoint written and Interrupted raised.
     """
 
@@ -43,3 +47,5 @@ class RlSession:
     event: Events
     stop: asyncio.Event
     seed: int
+    benchmarks: EvaluateConfig = field(default_factory=EvaluateConfig)
+    held_out: Mapping[str, Sequence[Row]] = field(default_factory=dict)

@@ -101,6 +101,8 @@ async def _rl(stage: RlStage, start: Path, folder: StageFolder, walk: Walk) -> L
             event=walk.event(stage.name),
             stop=walk.interrupts.stop,
             seed=seed,
+            benchmarks=walk.recipe.evaluate,
+            held_out=walk.benchmarks,
         )
         with walk.interrupts.in_steps():
             await rl.loop.train(stage, session)

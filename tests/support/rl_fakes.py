@@ -306,6 +306,9 @@ class FakeScorer:
         await self.world.point()
         return [self._verdict(index, sample) for index, sample in enumerate(samples)]
 
+    def figures(self) -> dict[str, dict[str, float]]:
+        return {}
+
     def _verdict(self, index: int, sample) -> Verdict:
         if self.fails(index):
             return Verdict(reward=None, status="failed", reason="the judge is out of reach")
