@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from halyard.data.types import Row
     from model.render import Renderer
 
+WARNINGS = ("drift", "engine_restart", "bad_row", "judge_down", "judge_outage", "judge_changed", "reward_alarm")
+"""Events that a person should see while the run goes on."""
+
 
 @dataclass(kw_only=True)
 class Walk:
@@ -90,7 +93,7 @@ class Walk:
             self.screen.note(f"  going on after step {fields['step']}")
         elif kind == "coverage":
             self.screen.note(f"  prompts: {_counts(fields['states'])}")
-        elif kind in ("drift", "engine_restart", "bad_row", "judge_down", "judge_outage", "judge_changed"):
+        elif kind in WARNINGS:
             told = "  ".join(f"{name} {value}" for name, value in fields.items())
             self.screen.note(f"  {kind.replace('_', ' ')}: {told}", style="yellow")
 
