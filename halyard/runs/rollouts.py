@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,8 @@ class RolloutRecord:
 
     `step` is the step that it was trained or let go in; `version_oldest` and `version_newest` the policy
     versions that its first and last token were sampled under. `reward` is None when judging failed, and
-    `advantage` when it was not trained on; `why` then says why. `components` is JSON in the file.
+    `advantage` when it was not trained on; `why` then says why. `components` and the prompt's `metadata` are JSON in
+    the file; files of earlier versions have no metadata.
     """
 
     step: int
@@ -50,8 +51,10 @@ class RolloutRecord:
     state: RolloutState
     why: str
     advantage: float | None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
+_AS_JSON = ("components", "metadata")
 _SCHEMA = pa.schema(
     {
         "step": pa.int64(),
@@ -78,6 +81,7 @@ _SCHEMA = pa.schema(
         "state": pa.string(),
         "why": pa.string(),
         "advantage": pa.float64(),
+        "metadata": pa.string(),
     }
 )
 
@@ -119,6 +123,7 @@ def record(
         state=state,
         why=why,
         advantage=advantage,
+        metadata=prompt.metadata,
     )
 
 
@@ -128,8 +133,8 @@ def write(path: Path, records: Iterable[RolloutRecord]) -> None:
     Raises:
         HalyardError: the disk is full.
     """
-    names = [field.name for field in fields(RolloutRecord)]
-    rows = [asdict(one) | {"components": json.dumps(dict(one.components))} for one in records]
+    names = [one.name for one in fields(RolloutRecord)]
+    rows = [asdict(one) | {name: _json(getattr(one, name)) for name in _AS_JSON} for one in records]
     table = pa.table({name: [row[name] for row in rows] for name in names}, schema=_SCHEMA)
     temporary = path.with_name(f".{path.name}.tmp")
     with clear_errors(path):
@@ -143,4 +148,9 @@ def write(path: Path, records: Iterable[RolloutRecord]) -> None:
 def read(path: Path) -> list[RolloutRecord]:
     """The records of one file, in order."""
     rows: list[dict[str, Any]] = pq.read_table(path, schema=_SCHEMA).to_pylist()
-    return [RolloutRecord(**(row | {"components": json.loads(row["components"])})) for row in rows]
+    return [RolloutRecord(**(row | {name: json.loads(row[name] or "{}") for name in _AS_JSON})) for row in rows]
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    """JSON of what may hold dates and the like, which become text."""
+    return json.dumps(dict(values), ensure_ascii=False, default=str)

@@ -200,6 +200,7 @@ def to_sample(record: RolloutRecord) -> Sample:
         finish_reason=record.finish_reason,  # type: ignore[arg-type]
         response_tokens=len(record.response_token_ids),
         group=str(record.occurrence),
+        metadata=record.metadata,
     )
 
 

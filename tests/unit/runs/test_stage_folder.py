@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from halyard.data.types import Message, Prompt, Rollout, Verdict, VersionSpan
@@ -20,7 +22,13 @@ def folder(tmp_path: Path) -> StageFolder:
 
 def rollout_record(step: int, *, reward: float | None = 1.0) -> RolloutRecord:
     prompt = Prompt(
-        id="sum-17", messages=(Message(role="user", text="2+3?"),), answer="5", task="math", family="sum", thinking=True
+        id="sum-17",
+        messages=(Message(role="user", text="2+3?"),),
+        answer="5",
+        task="math",
+        family="sum",
+        thinking=True,
+        metadata={"box": [1, 2], "day": datetime.date(2026, 2, 1)},
     )
     rollout = Rollout(
         prompt_id="sum-17",
@@ -69,6 +77,15 @@ def test_rollouts_come_back_as_they_were(folder: StageFolder) -> None:
     assert first.components == {"answer": 1.0}
     assert (first.reward, second.reward, second.status) == (1.0, None, "failed")
     assert (first.question, first.reference, first.advantage) == ("2+3?", "5", 0.5)
+    assert first.metadata == {"box": [1, 2], "day": "2026-02-01"}
+
+
+def test_rollouts_of_a_run_that_kept_no_metadata_can_be_read(folder: StageFolder) -> None:
+    folder.write_rollouts(1, [rollout_record(1)])
+    file = folder.path / "rollouts" / "000001.parquet"
+    pq.write_table(pq.read_table(file).drop_columns("metadata"), file)
+    (record,) = folder.read_rollouts()
+    assert (record.metadata, record.reward) == ({}, 1.0)
 
 
 def test_truncate_cuts_what_came_after_a_checkpoint(folder: StageFolder) -> None:
