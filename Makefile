@@ -45,8 +45,10 @@ lint: $(STAMP) ## Style, types and the order of imports between packages
 format: $(STAMP) ## Put the code in the house style
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-serve: ## Serve snapshots over HTTP (not there yet)
-	@echo "Serving over HTTP is not part of Halyard yet; 'halyard chat SNAPSHOT' talks to a policy in the terminal." >&2; exit 2
+serve: $(STAMP) ## Serve the quickstart's snapshots over HTTP (RUN=DIR serves another run's)
+	@run="$(or $(RUN),$(shell ls -d runs/quickstart-* 2>/dev/null | tail -1))"; test -n "$$run" || \
+	  { echo "There is no run of the quickstart in runs/ yet: 'make quickstart' makes one (ten to twenty minutes); or name another run: make serve RUN=runs/NAME" >&2; exit 2; }; \
+	  exec $(BIN)/halyard serve "$$run"
 
 bench: $(STAMP) ## Where the time of an RL step goes
 	@$(BIN)/python -m bench.rl_step
