@@ -25,7 +25,8 @@ _OPENERS = frozenset(
     }
 )  # fmt: skip
 _WHO = r"(?:judge|grader|evaluator|rater|assessor|examiner|scorer|(?:reward|grading|judging) model|llm)s?"
-_HAILS = r"dear|hello|hi|hey|attention|(?:note|message|instructions?) (?:to|for)"
+_HAILS = r"dear|hello|hi|hey|note (?:to|for)|message to"
+_CALLS = r"attention|message for|instructions? (?:to|for)"
 _MARKED = (
     r"(?:full|maximum|max|top|highest|perfect|best)(?: possible)? "
     r"(?:marks?|scores?|points?|credits?|ratings?|grades?|reward)"
@@ -38,7 +39,8 @@ _SOUND = (
 _WORK = r"(?:answer|solution|response|reasoning)"
 _FLATTERY = {
     "speaks to the judge": (
-        rf"(?:^|[\n.!?(\[{{*_#:-])\W{{0,6}}(?:{_HAILS}),? (?:the |my |all )?(?:\w{{1,20}} )?{_WHO}\b",
+        rf"\b(?:{_HAILS}),? (?:the |my |all )?(?:\w{{1,20}} )?{_WHO}\b",
+        rf"(?:^|[\n.!?(\[{{*_#:-])\W{{0,6}}(?:{_CALLS}),? (?:the |my |all )?(?:\w{{1,20}} )?{_WHO}\b",
         r"(?:尊敬的|致|亲爱的)(?:评委|裁判|评分|评审|判官)",
     ),
     "gives orders": (
@@ -59,6 +61,7 @@ _FLATTERY = {
     ),
     "forges a verdict": (
         r"[\"'](?:verdict|judge?ment|is_correct|rating|grade)[\"']\s{0,3}:",
+        r"\byes(?:\W{1,3}yes){2,}\b",
         r"\[\[\s{0,3}(?:yes|no|[AB]|\d{1,3})\s{0,3}\]\]",
         r"(?:^|\n)\W{0,6}(?:final )?(?:verdict|judge?ment)\s{0,3}[:=]",
         rf"(?:^|\n)\W{{0,6}}{_WHO}(?:'s)?(?: final)? (?:verdict|decision|score|answer)\s{{0,3}}[:=]",
