@@ -1,9 +1,10 @@
 r"""Is the final answer right? Strings and exact numbers first, algebra only when they cannot tell.
 
-- math, stem: the one `\boxed{}` of the answer counts. Numbers are compared exactly, `0.333` is not `1/3`. For
-  stem what stands behind a number is its unit; a bare number is in the reference's unit, another unit is wrong.
+- math, stem: the last answer that the response commits to counts (`rewards.answers.commitment`), compared as the kind
+  of thing that the reference is (`rewards.answers.references`). In math numbers are exact: `0.333` is not `1/3`. In
+  stem they count within 1 %, in any unit of the same dimension; a bare number is in the reference's unit.
 - exact: the text, with case, spaces and punctuation set aside; a single box around it is opened.
-- Several different boxes are no commitment, and wrong. Hostile answers are refused unseen, and wrong.
+- Hostile answers are refused unseen, and wrong.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import re
 from typing import NamedTuple
 
 from halyard.tasks import Task
-from rewards.hazards import LONGEST, hazard
-from rewards.normal import TEXT_MARK, formula, plain, tidy, unassigned
-from rewards.quantities import quantity, same
+from rewards.answers.commitment import final
+from rewards.answers.kind import Kind
+from rewards.answers.lists import Either, Listed
+from rewards.answers.measured import TOLERANCE, Measured
+from rewards.answers.references import reference as read
+from rewards.failures import failed
+from rewards.hazards import disguise, hazard
+from rewards.identity import identity
+from rewards.normal import TEXT_MARK, compact, plain, spaced, tidy
 from rewards.sample import Judgement, brief
-from rewards.structure import boxes
+from rewards.structure import boxes, split
 
-_WORD = re.compile(rf"{TEXT_MARK}[^\W\d_][^\W\d_ -]*|[^\W\d_]{{3,}}(?:[ -]?[^\W\d_]+)*")
-_DECIMAL = re.compile(r"-?\d+(\.\d+)?")
-_CHOICE = re.compile(rf"{TEXT_MARK}?\(?{TEXT_MARK}?([A-J])\)?")
+_WORKED = re.compile(r"[+*^!]|\\(?:cdot|times|binom)(?![a-zA-Z])")
 
 
 class Question(NamedTuple):
@@ -28,9 +33,12 @@ class Question(NamedTuple):
 
     answer: str
     reference: str
+    task: Task = "math"
+    prompt: str = ""
+    tolerance: float = TOLERANCE
 
 
-def grade(answer: str, reference: str | None, task: Task) -> Judgement:
+def grade(answer: str, reference: str | None, task: Task, prompt: str = "", tolerance: float = TOLERANCE) -> Judgement:
     r"""1 or 0 with the reason, or no score where the reference cannot be read; `answer` is without the reasoning.
 
     The algebra runs here and without a limit of time: for answers that someone else wrote there is
@@ -39,7 +47,7 @@ def grade(answer: str, reference: str | None, task: Task) -> Judgement:
     >>> grade(r"so it is \boxed{0.5}", "1/2", "math")
     Judgement(score=1.0, reason='0.5 equals 1/2', parts={})
     """
-    decided = quick(answer, reference, task)
+    decided = quick(answer, reference, task, prompt, tolerance)
     if isinstance(decided, Judgement):
         return decided
     from rewards.symbolic import equal
@@ -47,93 +55,74 @@ def grade(answer: str, reference: str | None, task: Task) -> Judgement:
     return equal(decided)
 
 
-def quick(answer: str, reference: str | None, task: Task) -> Judgement | Question:
-    """The judgement where strings and numbers decide it, in some microseconds; else the question for algebra."""
+def quick(
+    answer: str, reference: str | None, task: Task, prompt: str = "", tolerance: float = TOLERANCE
+) -> Judgement | Question:
+    """The judgement where strings and numbers decide it, in some microseconds; else the question for algebra.
+
+    `prompt` is the text of the question, which lists the options of a multiple choice; `tolerance` is for stem.
+    """
     if reference is None or not reference.strip():
-        return Judgement(None, "no reference answer: there is nothing to compare with")
+        return failed("bad reference", "there is none to compare with")
     if task == "open":
-        return Judgement(None, "an open question: no rule can judge its answer")
-    found = boxes(answer)
+        return failed("bad reference", "an open question: no rule can judge its answer")
+    if "think>" in answer:
+        answer = split(answer, thinking=True).answer
     if task == "exact":
-        return _exact(found[0] if len(found) == 1 else answer, reference)
-    if not found:
-        return Judgement(0.0, "no \\boxed{}")
-    different = _different(found, task)
-    if len(different) > 1:
-        return Judgement(0.0, f"{len(different)} different boxes: {brief(', '.join(different[:5]))}")
-    return _compare(found[-1], reference, task) if found[-1] else Judgement(0.0, "the box is empty")
+        return _exact(answer, reference)
+    kind = read(reference, task, prompt, tolerance)
+    chosen = final(answer, _is_list(kind))
+    if chosen.fault:
+        return Judgement(0.0, chosen.fault)
+    if hidden := disguise(chosen.text):
+        return Judgement(0.0, hidden)
+    question = Question(tidy(chosen.text), reference, task, prompt, tolerance)
+    return _compare(question, kind)
 
 
 def _exact(answer: str, reference: str) -> Judgement:
+    found = boxes(answer)
+    answer = found[0] if len(found) == 1 else answer
     wanted = plain(reference)
     right = plain(answer) == wanted if wanted else answer.strip() == reference.strip()
-    return _judgement(right, answer, reference)
+    return judgement(right, answer, reference)
 
 
-def _judgement(right: bool, answer: str, reference: str) -> Judgement:
+def judgement(right: bool, answer: str, reference: str) -> Judgement:
+    """1 or 0, and what equals or is not what."""
     return Judgement(float(right), f"{brief(answer)} {'equals' if right else 'is not'} {brief(reference)}")
 
 
-def _different(found: list[str], task: Task) -> list[str]:
-    """The boxes that are not plainly the same as the first."""
-    others = [box for box in dict.fromkeys(found[1:]) if box != found[0]]
-    unequal = [box for box in others if _plainly_equal(box, found[0], task) is not True]
-    return [found[0], *unequal]
+def _is_list(kind: Kind) -> bool:
+    return isinstance(kind, Listed) or (isinstance(kind, Either) and any(isinstance(one, Listed) for one in kind.kinds))
 
 
-def _compare(answer: str, reference: str, task: Task) -> Judgement | Question:
-    boxed = boxes(reference)
-    reference = tidy(boxed[-1] if boxed else reference)
-    if len(answer) > max(LONGEST, 2 * len(reference)):
-        return Judgement(0.0, hazard(answer, reference))
-    equal = _plainly_equal(answer, reference, task)
-    if equal is not None:
-        return _judgement(equal, answer, reference)
-    answer = tidy(answer)
-    refused = hazard(answer, reference)
-    if refused:
-        return Judgement(0.0, refused)
-    return Question(answer, _readable(reference))
-
-
-def _readable(reference: str) -> str:
-    """The reference as algebra reads it: to a LaTeX parser, 1.6e-19 is a product with Euler's number."""
-    number = None if _DECIMAL.fullmatch(reference) else quantity(formula(reference))
-    if number is None or number.unit:
-        return reference
-    return f"\\frac{{{number.figure.numerator}}}{{{number.figure.denominator}}}"
-
-
-def _plainly_equal(answer: str, reference: str, task: Task) -> bool | None:
-    """Whether two boxed answers are equal, where strings and numbers can tell."""
+def _compare(question: Question, kind: Kind) -> Judgement | Question:
+    answer, reference = question.answer, question.reference
+    if not answer:
+        return Judgement(0.0, "the box is empty")
     if answer == reference:
+        return judgement(True, answer, reference)
+    if refused := hazard(answer, reference):
+        return Judgement(0.0, refused)
+    verdict = kind.same(answer, same_expression)
+    if verdict is None:
+        return question
+    if verdict and _handed_back(question, kind):
+        return Judgement(0.0, f"{brief(answer)} is the question itself")
+    return judgement(verdict, answer, reference)
+
+
+def same_expression(answer: str, reference: str) -> bool | None:
+    """Whether two expressions in formula form are the same, in microseconds; None where that takes algebra."""
+    if answer == reference or answer.replace(TEXT_MARK, "") == reference.replace(TEXT_MARK, ""):
         return True
-    left, right = formula(tidy(answer)), formula(tidy(reference))
-    if "=" not in right:
-        if _contradicts_itself(left, task):
-            return False
-        left = unassigned(left)
-    if left == right or left.replace(TEXT_MARK, "") == right.replace(TEXT_MARK, ""):
-        return True
-    number, wanted = quantity(left), quantity(right)
-    if number and wanted:
-        return same(number, wanted, task)
-    return _same_words(left, right, answer, reference)
+    return identity(answer, reference)
 
 
-def _contradicts_itself(normal: str, task: Task) -> bool:
-    """Whether a chain like 41=42 equates different numbers: two answers, of which one may be right."""
-    numbers = [number for side in normal.split("=")[:5] if (number := quantity(side))] if "=" in normal else []
-    return any(same(number, numbers[0], task) is False for number in numbers[1:])
-
-
-def _same_words(left: str, right: str, answer: str, reference: str) -> bool | None:
-    """Words are no products of letters: `listen` is not `silent`, and choice B is not b."""
-    choice, chosen = _CHOICE.fullmatch(right), _CHOICE.fullmatch(left)
-    if choice and chosen:
-        return choice[1] == chosen[1]
-    if _WORD.fullmatch(right):
-        return plain(left.replace(TEXT_MARK, " ")) == plain(right.replace(TEXT_MARK, " ")) or plain(answer) == plain(
-            reference
-        )
-    return None
+def _handed_back(question: Question, kind: Kind) -> bool:
+    """Whether the answer to a number is a calculation that the prompt had in it already."""
+    if not question.prompt or not isinstance(kind, Measured) or not _WORKED.search(question.answer):
+        return False
+    asked, answered = (compact(spaced(text)) for text in (question.prompt, question.answer))
+    return answered in asked and answered != compact(spaced(tidy(question.reference)))

@@ -29,6 +29,7 @@ class Answered(NamedTuple):
     answer: str
     reference: str | None
     task: Task
+    prompt: str = ""
 
 
 class Grader:

@@ -1,7 +1,7 @@
 r"""Normal forms of answers, in which different spellings of the same thing are the same string.
 
-`tidy` only cleans characters and is safe to hand to a LaTeX parser; `formula` is for comparing mathematics and
-`plain` for comparing words.
+`tidy` only cleans characters and is safe to hand to a LaTeX parser; `spaced` and `formula` are for comparing
+mathematics and `plain` for comparing words.
 """
 
 from __future__ import annotations
@@ -12,32 +12,66 @@ import unicodedata
 TEXT_MARK = "~"
 r"""Stands in a normal form where text began: `5\text{ cm}` becomes `5~cm`, which is not the product of 5, c and m."""
 
-_SUPERSCRIPTS = str.maketrans({"²": "^2", "³": "^3", "⁻": "^-", "¹": "1"})
+_RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼ⁿ", "0123456789+-=n", strict=True))
+_LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙₓ", "0123456789+-nx", strict=True))
+_RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
+_LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
 _SYMBOLS = str.maketrans(
-    {"−": "-", "–": "-", "×": "\\times ", "·": "\\cdot ", "⋅": "\\cdot ", "÷": "/", "°": "^\\circ ", "π": "\\pi ",
-     "∞": "\\infty ", "’": "'", "≤": "\\le ", "≥": "\\ge "}
+    {"−": "-", "–": "-", "‐": "-", "‑": "-", "×": "\\times ", "·": "\\cdot ", "⋅": "\\cdot ", "∙": "\\cdot ",
+     "•": "\\cdot ", "÷": "/", "°": "^\\circ ", "π": "\\pi ", "∞": "\\infty ", "’": "'", "‘": "'", "“": '"',
+     "”": '"', "≤": "\\le ", "≥": "\\ge ", "⩽": "\\le ", "⩾": "\\ge ", "≠": "\\ne ", "∪": "\\cup ", "∩": "\\cap ",
+     "∈": "\\in ", "±": "\\pm ", "∓": "\\mp ", "→": "\\to ", "⟶": "\\to ", "⇒": "\\to ",
+     "⇌": "\\rightleftharpoons ", "⇄": "\\rightleftharpoons ", "∅": "\\emptyset ", "≈": "\\approx ",
+     "ℝ": "\\mathbb{R} ", "∨": "\\lor ", "∧": "\\land ", "∖": "\\setminus ", "⟨": "\\langle ", "⟩": "\\rangle ",
+     "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ", "γ": "\\gamma ", "λ": "\\lambda ", "φ": "\\phi ",
+     "ω": "\\omega ", "。": "."}
 )  # fmt: skip
-_WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"))
-_SPACING = re.compile(r"\\(?:[,;:!> ]|q?quad(?![a-zA-Z])|left(?![a-zA-Z])|right(?![a-zA-Z])|displaystyle|limits)|~")
-_TEXT = re.compile(r"\\(?:text|mathrm|mbox|textrm|textbf|mathbf|textit|operatorname|rm)\s*\{([^{}]*)\}")
+_WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"))
+_SPACING = re.compile(
+    r"(?<!\\)\\(?:[,;:!> ]|(?:q?quad|left|right|[bB]igg?[lr]?|displaystyle|limits)(?![a-zA-Z]))|(?<!\\)~"
+)
+_TEXT = re.compile(
+    r"\\(?:text|mathrm|mbox|textrm|textbf|mathbf|boldsymbol|textit|mathit|operatorname|rm|ce|textsf|mathsf)\s*"
+    r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+)
+_TILDE = re.compile(r"(?<=\d)\s*~\s*(?=\d)(?!\d{3}(?!\d))")
 _SPELLINGS = (
+    (re.compile(r"<=+>|<-+>|\\leftrightarrow(?![a-zA-Z])"), r"\\rightleftharpoons "),
     (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
     (re.compile(r"\\degree(?![a-zA-Z])|\^\s*\{\s*\\circ\s*\}"), r"^\\circ"),
     (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\\([%$])"), r"\1"),
+    (re.compile(r"\\%"), "%"),
     (re.compile(r"\*\*"), "^"),
-    (re.compile(r"\\(?:leq|le)(?![a-zA-Z])"), r"\\le"),
-    (re.compile(r"\\(?:geq|ge)(?![a-zA-Z])"), r"\\ge"),
+    (re.compile(r"\\(?:leqslant|leq|le)(?![a-zA-Z])|<="), r"\\le"),
+    (re.compile(r"\\(?:geqslant|geq|ge)(?![a-zA-Z])|>="), r"\\ge"),
+    (re.compile(r"\\(?:neq|ne)(?![a-zA-Z])|!="), r"\\ne"),
+    (re.compile(r"\\lt(?![a-zA-Z])"), "<"),
+    (re.compile(r"\\gt(?![a-zA-Z])"), ">"),
+    (re.compile(r"\\(?:varnothing|O)(?![a-zA-Z])"), r"\\emptyset"),
+    (re.compile(r"\\(?:long)?rightarrow(?![a-zA-Z])|\\longrightarrow(?![a-zA-Z])|-+>|=>"), r"\\to "),
+    (re.compile(r"\\div(?![a-zA-Z])"), "/"),
+    (re.compile(r"(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (
+        re.compile(r"(?<![\\a-zA-Z])((?:arc)?(?:sin|cos|tan)|cot|sec|csc|ln|log|exp)(?=\s*[(^\\\d]| ?[a-z](?![a-z]))"),
+        r"\\\1 ",
+    ),
+    (re.compile(r"√\s*(\d+|[a-zA-Z])"), r"\\sqrt{\1}"),
+    (re.compile(r"√\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (re.compile(r"∛\s*(\d+)"), r"\\sqrt[3]{\1}"),
+    (re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])"), r"\\pi "),
 )
-_SIMPLE = re.compile(r"[\w\s.,/+=-]*")
-_IDLE_SPACE = re.compile(r"(?<![\d,]) | (?!\d)")
-_ONE_LETTER_FIRST = re.compile(r"^[a-zA-Z]=(?=[^=]+$)")
+_VULGAR = re.compile("[¼-¾⅐-⅞]")
+_SIMPLE = re.compile(r"[\w\s.,/+]*", re.ASCII)
+_IDLE_SPACE = re.compile(r"(\\[a-zA-Z]+ (?=[a-zA-Z]))|(?<![\d,]) | (?!\d)")
+_ONE_LETTER_FIRST = re.compile(r"^(?:[a-zA-Z](?:_\{?\w\}?)?|[a-zA-Z]\([a-zA-Z]\)|p ?H)=(?=[^=]+$)")
 
 
 def tidy(text: str) -> str:
     """The text without invisible characters, full-width forms, and the dollars or brackets around it."""
     if not text.isascii():
-        text = "".join(map(_character, text.translate(_SUPERSCRIPTS))).translate(_SYMBOLS)
+        text = _RAISED_RUN.sub(lambda run: f"^{{{''.join(map(_RAISED.__getitem__, run[0]))}}}", text)
+        text = _LOWERED_RUN.sub(lambda run: f"_{{{''.join(map(_LOWERED.__getitem__, run[0]))}}}", text)
+        text = "".join(map(_character, text)).translate(_SYMBOLS)
     text = " ".join(text.split()).removesuffix(".")
     for start, end in _WRAPPERS:
         if len(text) > len(start + end) and text.startswith(start) and text.endswith(end):
@@ -53,6 +87,41 @@ def _character(character: str) -> str:
     return character if category == "No" else unicodedata.normalize("NFKC", character)
 
 
+def spaced(tidied: str) -> str:
+    r"""The answer in one spelling of everything, texts marked, single spaces where there were any.
+
+    >>> spaced(r"\dfrac{1}{2} \text{ m/s}")
+    '\\frac{1}{2} ~ m/s'
+    """
+    text = tidied
+    if not _SIMPLE.fullmatch(text):
+        text = _TEXT.sub(rf" {TEXT_MARK}\1", _SPACING.sub(" ", _TILDE.sub(r" \\sim ", text)))
+        text = _TEXT.sub(rf" {TEXT_MARK}\1", text)
+        for pattern, spelling in _SPELLINGS:
+            text = pattern.sub(spelling, text)
+        text = _VULGAR.sub(_fraction, text)
+    text = " ".join(text.split())
+    while len(text) > 2 and text[0] == "{" and text[-1] == "}" and _closes_at_end(text):
+        text = text[1:-1].strip()
+    return text
+
+
+def _fraction(found: re.Match[str]) -> str:
+    top, _, bottom = unicodedata.normalize("NFKC", found[0]).partition("⁄")
+    return f"\\frac{{{top}}}{{{bottom}}}"
+
+
+def _closes_at_end(text: str) -> bool:
+    """Whether the brace that opens the text is closed by the one that ends it."""
+    depth = 0
+    for position, character in enumerate(text):
+        escaped = position > 0 and text[position - 1] == "\\"
+        depth += 0 if escaped else (character == "{") - (character == "}")
+        if depth == 0:
+            return position == len(text) - 1 and not escaped
+    return False
+
+
 def formula(tidied: str) -> str:
     r"""The normal form of a mathematical answer: one spelling, no idle spaces, texts marked.
 
@@ -61,13 +130,13 @@ def formula(tidied: str) -> str:
     >>> formula(r"\dfrac{1}{2} \text{ m/s}")
     '\\frac{1}{2}~m/s'
     """
-    text = tidied
-    if not _SIMPLE.fullmatch(text):
-        text = _TEXT.sub(rf" {TEXT_MARK}\1", _SPACING.sub(" ", text))
-        for pattern, spelling in _SPELLINGS:
-            text = pattern.sub(spelling, text)
-    text = _IDLE_SPACE.sub("", " ".join(text.split()))
-    return text.replace("^{-1}", "^-1").replace("$", "")
+    return compact(spaced(tidied))
+
+
+def compact(text: str) -> str:
+    """A spaced form without its idle spaces."""
+    text = _IDLE_SPACE.sub(r"\1", text)
+    return text.replace("^{-1}", "^-1").replace("\\$", "").replace("$", "")
 
 
 def unassigned(normal: str) -> str:
@@ -76,7 +145,7 @@ def unassigned(normal: str) -> str:
     >>> unassigned("x=5")
     '5'
     """
-    return _ONE_LETTER_FIRST.sub("", normal)
+    return _ONE_LETTER_FIRST.sub("", normal.replace(TEXT_MARK + "pH=", "pH="))
 
 
 _APOSTROPHE = re.compile(r"['`\"]")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from halyard.tasks import Task
 
@@ -73,30 +74,46 @@ def format_fault(response: Response, task: Task) -> str:
     return "" if found[0] else "the box is empty"
 
 
+class Span(NamedTuple):
+    """Where a box is: `before` its command, `start` to `end` its content, `after` its closing brace."""
+
+    before: int
+    start: int
+    end: int
+    after: int
+
+
+def box_spans(text: str) -> list[Span]:
+    """Where all complete boxes are, outermost only, in order; linear in the text's length."""
+    if "box" not in text:
+        return []
+    open_braces: list[tuple[int, int]] = []
+    spans: list[Span] = []
+    for token in _BRACES.finditer(text):
+        if token[0] == "}":
+            if open_braces:
+                before, start = open_braces.pop()
+                if before >= 0:
+                    spans.append(Span(before, start, token.start(), token.end()))
+        elif token[1] or token[0] == "{":
+            open_braces.append((token.start() if token[1] else -1, token.end()))
+    return _outermost(spans)
+
+
 def boxes(text: str) -> list[str]:
-    r"""The contents of all complete boxes in a text, outermost only, in order; linear in the text's length.
+    r"""The contents of all complete boxes in a text, outermost only, in order.
 
     >>> boxes(r"\boxed{\frac{1}{2}} or \fbox{3}, not \boxed{4")
     ['\\frac{1}{2}', '3']
     """
-    open_braces: list[tuple[bool, int]] = []
-    spans: list[tuple[int, int]] = []
-    for token in _BRACES.finditer(text):
-        if token[0] == "}":
-            if open_braces:
-                is_box, start = open_braces.pop()
-                if is_box:
-                    spans.append((start, token.start()))
-        elif token[1] or token[0] == "{":
-            open_braces.append((bool(token[1]), token.end()))
-    return [text[start:end].strip() for start, end in _outermost(spans)]
+    return [text[span.start : span.end].strip() for span in box_spans(text)]
 
 
-def _outermost(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    kept: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if not kept or start > kept[-1][1]:
-            kept.append((start, end))
+def _outermost(spans: list[Span]) -> list[Span]:
+    kept: list[Span] = []
+    for span in sorted(spans):
+        if not kept or span.start > kept[-1].end:
+            kept.append(span)
     return kept
 
 

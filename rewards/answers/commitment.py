@@ -1,0 +1,124 @@
+r"""Which text of an answer is the final answer: the last one that it commits to, and one alone.
+
+A box counts before all words. Of several different boxes the last counts where the words between say that it is a
+later step or a correction; side by side they are a list where a list is asked for, and no commitment where not.
+Without a box, a plainly labelled answer ("the answer is 42") or a text that is nothing but the answer counts.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import NamedTuple
+
+from rewards.answers.numerals import number
+from rewards.normal import formula, tidy
+from rewards.sample import brief
+from rewards.structure import box_spans
+
+LONGEST_BARE = 200
+"""Characters of a text without box that may be nothing but the answer."""
+MOST_BOXES = 20
+
+_HIDDEN = re.compile(r"\\(?:[hv]?phantom|textcolor|color|[lrc]lap|smash|transparent)(?![a-zA-Z])")
+_LISTING = re.compile(r"(?:\\text\{\s*(?:and|or)\s*\}|\\\(|\\\)|[a-zA-Z]\s*=|and|or|[和或与及]|以及|[\s,;、.$])*")
+_ONWARD = re.compile(
+    r"\b(?:therefore|thus|hence|so|then|next|finally|final|total|step|now|which gives|gives|giving|wait|correction|"
+    r"corrected|mistake|error|sorry|instead|rather|recheck|rechecking|no,|conclusion|conclude|summary|summari[sz]e)\b|"
+    r"因此|所以|于是|故|最终|最后|更正|纠正|不对|综上",
+    re.IGNORECASE,
+)
+_OTHERWISE = re.compile(
+    r"\b(?:or|alternatively|either|(?:could|might) (?:also )?be|possibly|another (?:possible )?answer)\b|或者?",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = re.compile(
+    r"\b(?:scratch that|withdraw|retract|disregard|ignore (?:that|this|the above)|(?:is|was|'s|are) (?:actually )?"
+    r"(?:wrong|incorrect|not right|not correct|invalid|mistaken|a mistake)|"
+    r"i (?:was|am|'m) (?:wrong|mistaken|not sure|unsure)|made (?:a|an) (?:mistake|error)|no wait|wait, no|not sure)\b|"
+    r"撤回|不对|错了|不确定",
+    re.IGNORECASE,
+)
+_EITHER = re.compile(r"\beither\s+\S+\s+or\W*$|\S+\s+or\W*$", re.IGNORECASE)
+_INSIDE = re.compile(
+    r"^(?:\\text\{\s*)?(?:(?:the )?(?:final )?answer\s*(?:is|:|=)|答案\s*(?:是|为)?\s*[:：]?)\s*\}?", re.IGNORECASE
+)
+_LABEL = re.compile(
+    r"(?:\b(?:final|correct)?\s*answer\s*(?:is|would be|:|=|：)|答案\s*(?:是|为|:|：)|####)[\s:：]*(?:option\s+|选项?)?"
+    r"((?:[^\n。.]|\.(?=\S))+)",
+    re.IGNORECASE,
+)
+
+
+class Final(NamedTuple):
+    """The text of the final answer, or why there is none."""
+
+    text: str
+    fault: str = ""
+
+
+def final(answer: str, listed: bool) -> Final:
+    """The final answer of a text without its reasoning; `listed` where several things are asked for."""
+    spans = box_spans(answer)
+    if _HIDDEN.search(answer):
+        return Final("", "hidden text is no answer")
+    if not spans:
+        return _unboxed(answer)
+    head, tail = answer[: spans[0].before], answer[spans[-1].after :]
+    if _TAKEN_BACK.search(tail):
+        anew = _LABEL.findall(tail)
+        return Final(_clean(anew[-1])) if anew else Final("", "the answer is taken back")
+    if len(spans) == 1:
+        text = answer[spans[0].start : spans[0].end].strip()
+        if re.match(r"\W*\b(?:or|alternatively)\b", tail) or _EITHER.search(head[-60:]):
+            return Final("", "more than one answer")
+        text = _INSIDE.sub("", text)
+        return Final(text) if text else Final("", "the box is empty")
+    return _of_several(answer, listed)
+
+
+def _of_several(answer: str, listed: bool) -> Final:
+    """The last box, all boxes of a list, or no commitment."""
+    spans = box_spans(answer)
+    texts = [answer[span.start : span.end].strip() for span in spans]
+    between = [answer[one.after : other.before] for one, other in pairwise(spans)]
+    kept = [texts[0]]
+    for text, words in zip(texts[1:], between, strict=True):
+        if _same(text, kept[-1]):
+            continue
+        listing = _LISTING.fullmatch(words) is not None
+        if listing and listed:
+            kept.append(text)
+        elif not listing and _ONWARD.search(words) and not _OTHERWISE.search(words):
+            kept = [text]
+        else:
+            kept.append(text)
+            listed = False
+    if len(kept) == 1:
+        return Final(kept[0]) if kept[0] else Final("", "the box is empty")
+    if listed:
+        return Final(", ".join(kept))
+    return Final("", f"{len(kept)} different boxes: {brief(', '.join(kept[:5]))}")
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two boxes are plainly the same."""
+    first, second = formula(tidy(one)), formula(tidy(other))
+    return first == second or (number(first) is not None and number(first) == number(second))
+
+
+def _unboxed(answer: str) -> Final:
+    labelled = _LABEL.findall(answer)
+    if labelled:
+        tail = answer[answer.rfind(labelled[-1]) + len(labelled[-1]) :]
+        return Final("", "the answer is taken back") if _TAKEN_BACK.search(tail) else Final(_clean(labelled[-1]))
+    text = answer.strip()
+    if not text or "\n" in text or len(text) > LONGEST_BARE or "boxed" in text:
+        return Final("", "no \\boxed{}")
+    return Final(_clean(text))
+
+
+def _clean(text: str) -> str:
+    """What a label was put before, without the marks around it."""
+    text = text.strip().strip("*_` ").rstrip(".。!,; ")
+    return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] == "$" else text.removeprefix("**").strip()

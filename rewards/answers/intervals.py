@@ -1,0 +1,200 @@
+r"""Intervals, unions, and inequalities that are solved: all the ways to say where a number lies."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
+from typing import NamedTuple
+
+from rewards.answers.kind import Decide
+from rewards.answers.numerals import number
+from rewards.identity import value
+from rewards.normal import TEXT_MARK, compact, spaced
+
+_INTERVAL = re.compile(
+    r"([(\[\]])([^()\[\]]*(?:\([^()]*\)[^()\[\]]*)*)[,;]([^()\[\]]*(?:\([^()]*\)[^()\[\]]*)*)([)\]\[])"
+)
+_RELATION = re.compile(r"(\\[lgn]e(?![a-zA-Z])|<|>)")
+_OR = re.compile(rf"\\cup(?![a-zA-Z])|∪|\\lor(?![a-zA-Z])|(?<![a-zA-Z\\])[{TEXT_MARK}]?or(?![a-zA-Z])|或")
+_AND = re.compile(
+    rf"\\cap(?![a-zA-Z])|\\land(?![a-zA-Z])|(?<![a-zA-Z\\])[{TEXT_MARK}]?and(?![a-zA-Z])|且|,(?![^(\[]*[)\]])"
+)
+_LETTER = re.compile(r"[a-zA-Z](?:_\{?\w\}?)?|\\[a-z]+")
+_MEMBER = re.compile(r"^(?:[a-zA-Z]|\\[a-z]+)\\in(?![a-zA-Z])")
+_BUILDER = re.compile(r"\\\{[a-zA-Z](?:\\in\\mathbb\{R\})?(?:\\mid|\||:)(.+)\\\}")
+_REALS = ("\\mathbb{R}", "R", "allrealnumbers", "allreals", "全体实数")
+_FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
+SLACK = 1e-9
+"""Relative difference up to which ends are the same."""
+
+
+class Piece(NamedTuple):
+    """An interval; an end counts as in it where it is `closed`."""
+
+    low: float
+    high: float
+    low_closed: bool
+    high_closed: bool
+
+
+ALL = (Piece(-inf, inf, False, False),)
+
+
+def region(text: str) -> tuple[Piece, ...] | None:
+    r"""The pieces of the real line that a spaced form describes, in order and merged; None for something else.
+
+    >>> region("1 < x < 3")
+    (Piece(low=1.0, high=3.0, low_closed=False, high_closed=False),)
+    """
+    normal = _MEMBER.sub("", compact(text))
+    if found := _BUILDER.fullmatch(normal):
+        text = found[1]
+    pieces: list[Piece] = []
+    for part in _OR.split(text):
+        found_pieces = _conjunction(part)
+        if found_pieces is None:
+            return None
+        pieces.extend(found_pieces)
+    return _merged(pieces)
+
+
+def _conjunction(text: str) -> tuple[Piece, ...] | None:
+    single = _single(text)
+    if single is not None:
+        return single
+    found: tuple[Piece, ...] | None = None
+    for part in _AND.split(text):
+        one = _single(part)
+        if one is None:
+            return None
+        found = one if found is None else _both(found, one)
+    return found
+
+
+def _single(text: str) -> tuple[Piece, ...] | None:
+    text = _MEMBER.sub("", compact(text.strip(f" {TEXT_MARK}")))
+    if text.replace(TEXT_MARK, "") in _REALS:
+        return ALL
+    reals, minus, points = text.partition("\\setminus")
+    if not minus:
+        reals, minus, points = text.partition("-\\{")
+        points = "\\{" + points if minus else ""
+    if minus and reals in _REALS:
+        excluded = _points(points)
+        return None if excluded is None else _without(excluded)
+    points_alone = _points(text)
+    if points_alone is not None:
+        return tuple(Piece(point, point, True, True) for point in points_alone)
+    return _interval(text) or _inequality(text)
+
+
+def _points(text: str) -> list[float] | None:
+    if not (text.startswith("\\{") and text.endswith("\\}")):
+        return None
+    ends = [_end(part) for part in re.split("[,;]", text[2:-2])]
+    known = [end for end in ends if end is not None]
+    return known if len(known) == len(ends) else None
+
+
+def _without(points: list[float]) -> tuple[Piece, ...]:
+    ends = [-inf, *sorted(set(points)), inf]
+    return tuple(Piece(low, high, False, False) for low, high in pairwise(ends))
+
+
+def _interval(text: str) -> tuple[Piece, ...] | None:
+    found = _INTERVAL.fullmatch(text)
+    if not found:
+        return None
+    low, high = _end(found[2]), _end(found[3])
+    if low is None or high is None or low > high:
+        return None
+    return (Piece(low, high, found[1] == "[" and low > -inf, found[4] == "]" and high < inf),)
+
+
+def _inequality(text: str) -> tuple[Piece, ...] | None:
+    """`x>3`, `3<x`, `1<x<=3`, `x!=2`, whichever letter it is."""
+    tokens = [token.strip() for token in _RELATION.split(text)]
+    if len(tokens) == 3:
+        left, relation, right = tokens
+        if _LETTER.fullmatch(right) and not _LETTER.fullmatch(left):
+            left, relation, right = right, _FLIPPED.get(relation, relation), left
+        end = _end(right)
+        if not _LETTER.fullmatch(left) or end is None:
+            return None
+        return _half_line(relation, end)
+    if len(tokens) == 5 and _LETTER.fullmatch(tokens[2]):
+        first = _inequality(" ".join(tokens[:3]))
+        second = _inequality(" ".join(tokens[2:]))
+        return None if first is None or second is None else _both(first, second)
+    return None
+
+
+def _half_line(relation: str, end: float) -> tuple[Piece, ...]:
+    if relation == "\\ne":
+        return _without([end])
+    closed = relation in ("\\le", "\\ge")
+    if relation in ("<", "\\le"):
+        return (Piece(-inf, end, False, closed),)
+    return (Piece(end, inf, closed, False),)
+
+
+def _end(text: str) -> float | None:
+    text = text.strip(TEXT_MARK)
+    if text.lstrip("+-") in ("\\infty", "infty", "inf", "oo"):
+        return -inf if text.startswith("-") else inf
+    exact = number(text)
+    if exact is not None:
+        return float(exact)
+    found = value(text)
+    return found.real if found is not None and not found.imag else None
+
+
+def _both(first: tuple[Piece, ...], second: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """What lies in both regions."""
+    pieces = []
+    for one in first[:20]:
+        for other in second[:20]:
+            low, low_closed = max((one.low, not one.low_closed), (other.low, not other.low_closed))
+            high, high_closed = min((one.high, one.high_closed), (other.high, other.high_closed))
+            if low < high or (low == high and not low_closed and high_closed):
+                pieces.append(Piece(low, high, not low_closed, high_closed))
+    return tuple(pieces)
+
+
+def _merged(pieces: list[Piece]) -> tuple[Piece, ...]:
+    """The pieces in order, with those that touch made one."""
+    out: list[Piece] = []
+    for piece in sorted(pieces, key=lambda one: (one.low, not one.low_closed)):
+        last = out[-1] if out else None
+        if last and (piece.low < last.high or (piece.low == last.high and (piece.low_closed or last.high_closed))):
+            high, closed = max((last.high, last.high_closed), (piece.high, piece.high_closed))
+            out[-1] = Piece(last.low, high, last.low_closed, closed)
+        else:
+            out.append(piece)
+    return tuple(out)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A reference that says where a number lies."""
+
+    text: str
+    pieces: tuple[Piece, ...]
+
+    def same(self, answer: str, decide: Decide) -> bool | None:
+        """Whether the answer describes the same region; an inequality not yet solved takes algebra."""
+        text = spaced(answer)
+        found = region(text)
+        if found is None:
+            return decide(compact(text), self.text) if _RELATION.search(text) else False
+        return len(found) == len(self.pieces) and all(
+            _alike(one, other) for one, other in zip(found, self.pieces, strict=True)
+        )
+
+
+def _alike(one: Piece, other: Piece) -> bool:
+    if one[2:] != other[2:]:
+        return False
+    return all(a == b or abs(a - b) <= SLACK * max(1.0, abs(b)) for a, b in zip(one[:2], other[:2], strict=True))

@@ -1,0 +1,145 @@
+r"""Quantities as they are written: a figure, exact or rounded or to be worked out, and the unit behind it."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+from halyard.tasks import Task
+from rewards.answers.numerals import figure, in_words
+from rewards.answers.units import NONE, Unit, spelled, unit
+from rewards.identity import value
+from rewards.normal import TEXT_MARK, compact
+
+_CURRENCY = re.compile(r"([+-]?)\s*(\\?\$|€|£|¥|USD|EUR)\s*(?=[\d.])")
+_NOUNS = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+){0,4}")
+_NO_NOUNS = "or and not to is but between than per about i e pi x y z n k"
+_FACTORS = frozenset(_NO_NOUNS.split())
+_LETTERS = re.compile(r"[a-zA-Z]{1,2}")
+_SURE = ("cm", "mm", "km", "kg", "mL")
+_VARIABLES = tuple("xyznabtrhdu")
+_SCALE_WORD = re.compile(rf"[\s{TEXT_MARK}]*(hundred|thousand|million|billion|trillion|万|亿)(?![a-zA-Z])")
+_SCALE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+          "万": 10**4, "亿": 10**8}  # fmt: skip
+_PLAIN = re.compile(r"(?:[\d.\s+*/(){}^-]|\\frac|\\cdot|\\times)*")
+_SUM = re.compile(r"[\d)}]\s*(?:[+*-]|\\cdot|\\times)\s*[\d(\\]")
+"""A sum or product of plain numbers hands the question back: 17+25 is no answer where 42 is."""
+_MIXED = re.compile(r"-?\d+ ?[+-] ?(?:\\frac ?\{?\d+\}? ?\{?\d+\}?|\d+/\d+)")
+
+
+class Quantity(NamedTuple):
+    """A value, to how many decimals and significant figures it is given (None: exactly), and its unit."""
+
+    value: Fraction | float
+    decimals: int | None
+    figures: int | None
+    unit: Unit
+
+    @property
+    def exact(self) -> bool:
+        """Whether the value is rational and known exactly."""
+        return isinstance(self.value, Fraction)
+
+
+def quantity(text: str, task: Task) -> Quantity | None:
+    r"""The quantity that a spaced form is, or None if it is something else.
+
+    >>> quantity("1,250 m", "stem").value
+    Fraction(1250, 1)
+    """
+    text, currency = _without_currency(text)
+    found = figure(text)
+    if found is None:
+        return _worded(text, currency) or _computed(text, currency, task)
+    rest, scale = text[found.end :], 1
+    if word := _SCALE_WORD.match(rest):
+        rest, scale = rest[word.end() :], _SCALE[word[1]]
+    if not rest:
+        return Quantity(found.value * scale, found.decimals, found.figures, unit(currency) or NONE)
+    behind = _unit_behind(rest, task) if not currency else None
+    if behind is None:
+        return _computed(text, currency, task)
+    return Quantity(found.value * scale, found.decimals, found.figures, behind)
+
+
+def _without_currency(text: str) -> tuple[str, str]:
+    found = _CURRENCY.match(text)
+    if not found:
+        return text, ""
+    return found[1] + text[found.end() :], found[2].lstrip("\\")
+
+
+def _unit_behind(rest: str, task: Task) -> Unit | None:
+    """The unit behind a figure; None where it may as well be a product of variables."""
+    marked = rest[:1] in (" ", TEXT_MARK)
+    letters = rest.strip(f" {TEXT_MARK}")
+    if task == "math" and not marked and _LETTERS.fullmatch(letters) and letters not in _SURE:
+        return None
+    if task == "math" and TEXT_MARK not in rest and letters in _VARIABLES:
+        return None
+    found = unit(rest) if letters.removesuffix("s") != "unit" else None
+    return found if found is not None else _nouns(rest, marked)
+
+
+def _nouns(rest: str, marked: bool) -> Unit | None:
+    """What is counted, `apples`, as a unit of its own."""
+    words = spelled(rest).lower()
+    words = re.sub(r"^(?:square|cubic) (?=units?$)|\^[23]$", "", words)
+    if not (marked or not words.isascii()) or not _NOUNS.fullmatch(words) or not _FACTORS.isdisjoint(words.split()):
+        return None
+    if len(words) == 1 and words.isascii():
+        return None
+    return NONE if words in ("unit", "units") else Unit(1.0, ((words.removesuffix("s"), 1),))
+
+
+def _worded(text: str, currency: str) -> Quantity | None:
+    """`twelve`, `五元`, `three apples`."""
+    if currency or len(text) > 60 or "\\" in text:
+        return None
+    number = in_words(text)
+    if number is not None:
+        return Quantity(number, None, None, NONE)
+    if text.isascii():
+        words = text.replace(TEXT_MARK, " ").split()
+        splits = [(" ".join(words[:end]), " ".join(words[end:])) for end in range(len(words) - 1, 0, -1)]
+    else:
+        splits = [(text[:end], text[end:]) for end in range(len(text) - 1, 0, -1)]
+    for front, behind in splits[:6]:
+        number = in_words(front)
+        if number is not None:
+            found = unit(behind) or _nouns(behind, True)
+            return None if found is None else Quantity(number, None, None, found)
+    return None
+
+
+def _computed(text: str, currency: str, task: Task) -> Quantity | None:
+    r"""`2\pi\text{ cm}`: a figure that has to be worked out."""
+    splits = [(text, "")]
+    if TEXT_MARK in text[1:]:
+        splits.append((text[: (mark := text.index(TEXT_MARK, 1))], text[mark:]))
+    elif "^\\circ" in text:
+        splits.append((text[: (mark := text.index("^\\circ"))], text[mark:]))
+    elif "%" in text:
+        splits.append((text[: (mark := text.index("%"))], text[mark:]))
+    elif " " in text:
+        splits.append((text[: (mark := text.rindex(" "))], text[mark:]))
+    for front, behind in splits:
+        number = None if _handed_back(front) else closed_number(compact(front))
+        if number is not None:
+            found = unit(currency) if not behind else _unit_behind(behind, task)
+            return None if found is None else Quantity(number, None, None, found)
+    return None
+
+
+def _handed_back(text: str) -> bool:
+    return bool(_SUM.search(text) and _PLAIN.fullmatch(text) and not _MIXED.fullmatch(text))
+
+
+def closed_number(text: str) -> float | Fraction | None:
+    """The real number that a formula without letters is, exactly where it is written so."""
+    found = figure(text)
+    if found and found.end == len(text):
+        return found.value
+    worked_out = value(text)
+    return worked_out.real if worked_out is not None and not worked_out.imag else None

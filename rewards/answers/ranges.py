@@ -1,0 +1,93 @@
+r"""Ranges of numbers in science, `3.2-3.5 km` or `9.8 ± 0.2`: within them an answer is right."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rewards.answers.kind import Decide
+from rewards.answers.numerals import figure
+from rewards.answers.quantities import Quantity, quantity
+from rewards.answers.units import NONE
+from rewards.normal import TEXT_MARK, spaced
+
+SLACK = 1e-9
+
+_DASHED = re.compile(
+    rf"(.*[\d}})%A-Za-z])[\s{TEXT_MARK}]*(?:--?|to|至|到|—|\\sim|{TEXT_MARK})[\s{TEXT_MARK}]*(?=[-+\d.\\])(.+)"
+)
+_BETWEEN = re.compile(rf"[\s{TEXT_MARK}]*(?:between|from)\s+(.+?)\s+(?:and|to)\s+(.+)", re.IGNORECASE)
+_ABOUT = re.compile(r"(.*?)\\pm(?![a-zA-Z])(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A reference that allows for a range; both ends are within it."""
+
+    low: Quantity
+    high: Quantity
+
+    def same(self, answer: str, _: Decide) -> bool | None:
+        """Whether the answer is this range, or a number in it."""
+        text = spaced(answer)
+        found = quantity(text, "stem")
+        if found is not None:
+            return _scaled(self.low, found) <= 0 <= _scaled(self.high, found) if _fits(self.low, found) else False
+        other = read(text)
+        if other is None or not _fits(self.low, other.low):
+            return False
+        return all(abs(_scaled(a, b)) <= 0.01 * abs(float(a.value) * a.unit.factor) + SLACK for a, b in (
+            (self.low, other.low), (self.high, other.high)
+        ))  # fmt: skip
+
+
+def _fits(mine: Quantity, found: Quantity) -> bool:
+    return NONE in (mine.unit, found.unit) or mine.unit.dimensions == found.unit.dimensions
+
+
+def _scaled(end: Quantity, found: Quantity) -> float:
+    """How far an end is above a quantity, in SI units, or in those of the end where the other has none."""
+    if NONE in (end.unit, found.unit):
+        difference = float(end.value) - float(found.value)
+    else:
+        difference = (
+            float(end.value) * end.unit.factor
+            + end.unit.offset
+            - float(found.value) * found.unit.factor
+            - found.unit.offset
+        )
+    return 0.0 if abs(difference) <= SLACK * abs(float(end.value) * end.unit.factor) else difference
+
+
+def read(text: str) -> Range | None:
+    r"""The range that a spaced form is, None for something else.
+
+    >>> read("10-15 km").high.value
+    Fraction(15, 1)
+    """
+    text = text.replace("\\sim", TEXT_MARK) if TEXT_MARK not in text else text
+    about = _ABOUT.fullmatch(text)
+    if about:
+        return _about(about[1].strip(), about[2].strip())
+    found = _BETWEEN.fullmatch(text) or _DASHED.fullmatch(text)
+    if not found:
+        return None
+    low, high = quantity(found[1].strip(f" {TEXT_MARK}("), "stem"), quantity(found[2].strip(f" {TEXT_MARK}"), "stem")
+    if low is None or high is None or figure(found[1].strip(f" {TEXT_MARK}(")) is None:
+        return None
+    low = low if low.unit != NONE else low._replace(unit=high.unit)
+    high = high if high.unit != NONE else high._replace(unit=low.unit)
+    return Range(low, high) if _fits(low, high) and _scaled(high, low) > 0 else None
+
+
+def _about(middle: str, spread: str) -> Range | None:
+    centre, width = quantity(middle.strip("( "), "stem"), quantity(spread.replace(")", " ").strip(), "stem")
+    if centre is None or width is None or not centre.exact or not width.exact:
+        return None
+    if width.unit.percent and not centre.unit.percent:
+        width = width._replace(value=centre.value * width.value / 100, unit=centre.unit)
+    unit = width.unit if centre.unit == NONE else centre.unit
+    return Range(
+        centre._replace(value=centre.value - width.value, unit=unit),
+        centre._replace(value=centre.value + width.value, unit=unit),
+    )

@@ -1,0 +1,222 @@
+r"""What kind of answer a reference is, read once and remembered.
+
+The kinds are tried from the most particular to the most general; what is none of them is an expression, for algebra.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from halyard.tasks import Task
+from rewards.answers import choices, dates, formulas, intervals, lists, quantities, ranges, reactions, truth
+from rewards.answers.expressions import Expression, equation
+from rewards.answers.kind import Decide, Kind
+from rewards.answers.lists import Either
+from rewards.answers.measured import TOLERANCE, Measured
+from rewards.answers.sequences import Ratio, Sequence, ratio, sequence
+from rewards.answers.words import Infinite, Words, infinite, is_nothing
+from rewards.normal import TEXT_MARK, compact, formula, spaced, tidy, unassigned
+from rewards.structure import boxes
+
+REMEMBERED = 4096
+DEEPEST = 3
+"""Lists within lists."""
+
+_WORD = re.compile(
+    rf"{TEXT_MARK}[^\W\d_].*|(?:[^\W\d_]{{3,}}|[A-Z][a-z])(?:[ ,'-]*[^\W\d_]+)*\.?|[^\x00-\xff]*[一-鿿]+[^\x00-\xff]*"
+    rf"|[^\W\d_]+(?: [^\W_]+)+|(?:sp|[A-Za-z]{{2,}}-?)\^?\d",
+    re.DOTALL,
+)
+_FUNCTION = re.compile(r"(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|max|min|det|arc\w*)(?![a-z])")
+_SHARE = re.compile(r"percent|per cent|%|百分", re.IGNORECASE)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def reference(text: str, task: Task, prompt: str = "", tolerance: float = TOLERANCE) -> Kind:
+    """The kind that a reference is; the prompt tells the options of a multiple choice."""
+    boxed = boxes(text)
+    return _Reader(task, prompt, tolerance).read(tidy(boxed[-1] if boxed else text))
+
+
+class _Reader:
+    """Reads a reference for one task; parts of lists are read alike."""
+
+    def __init__(self, task: Task, prompt: str, tolerance: float) -> None:
+        self._task: Task = task
+        self._tolerance, self._prompt = tolerance, prompt
+        self._options = choices.options(prompt) if prompt else {}
+
+    def read(self, text: str, depth: int = 0) -> Kind:
+        particular = (self._choice, self._truth, self._nothing, self._whole_number)
+        science = (self._date, self._reaction, self._sequence, self._substance, self._ratio, self._range)
+        general: tuple[Callable[[str, int], Kind | None], ...] = (
+            self._matrix, self._region, self._named, self._measured, self._listed, self._equation, self._words
+        )  # fmt: skip
+        readers = (*particular, *(science if self._task == "stem" else (self._ratio,)), *general)
+        for reader in readers:
+            found = reader(text, depth)
+            if found is not None:
+                return found
+        return Expression(unassigned(formula(text)))
+
+    def _choice(self, text: str, depth: int) -> Kind | None:
+        if depth:
+            return None
+        found = choices.reference(text)
+        if found is None:
+            return self._chosen_text(text)
+        letters, behind = found
+        texts = dict(self._options)
+        if behind and len(letters) == 1:
+            texts |= dict.fromkeys(letters, behind)
+        if behind and not re.search(r"[^\W\d_]{2,}|\d", behind):
+            return None
+        return self._chosen(letters, texts)
+
+    def _chosen_text(self, text: str) -> Kind | None:
+        """A reference that is the text of an option."""
+        letters = [letter for letter, option in self._options.items() if _plainly_same(option, text)]
+        return self._chosen(frozenset(letters), dict(self._options)) if len(letters) == 1 else None
+
+    def _chosen(self, letters: frozenset[str], texts: dict[str, str]) -> Kind:
+        kinds = {
+            letter: _Reader(self._task, "", self._tolerance).read(tidy(option), 1)
+            for letter, option in texts.items()
+            if option
+        }
+        return choices.Chosen(letters, texts, kinds)
+
+    def _truth(self, text: str, _: int) -> Kind | None:
+        said = truth.truth(text)
+        return None if said is None or (len(text.strip()) == 1 and text.isascii()) else truth.Truth(said)
+
+    def _nothing(self, text: str, _: int) -> Kind | None:
+        if sign := infinite(text):
+            return Infinite(sign)
+        if is_nothing(text) or compact(spaced(text)) in ("\\emptyset", "\\{\\}"):
+            return _Nothing()
+        return None
+
+    def _whole_number(self, text: str, depth: int) -> Kind | None:
+        """The usual case, before the more particular kinds that have to look closer."""
+        return self._measured(text, depth) if text.lstrip("-").isdigit() and text.isascii() else None
+
+    def _date(self, text: str, depth: int) -> Kind | None:
+        return dates.Dated(text) if not depth and dates.is_date(text) else None
+
+    def _reaction(self, text: str, _: int) -> Kind | None:
+        form = spaced(text)
+        found = reactions.reaction(form) if reactions.is_reaction(form) else None
+        return found and reactions.Reacting(found)
+
+    def _substance(self, text: str, _: int) -> Kind | None:
+        form = spaced(text).strip(f" {TEXT_MARK}")
+        found = formulas.formula(form) if formulas.is_formula(form) else None
+        return found and formulas.Substance(found)
+
+    def _sequence(self, text: str, depth: int) -> Kind | None:
+        form = spaced(text)
+        numbered = lists.ordered_words(form)
+        if numbered:
+            return lists.Listed(tuple(self.read(part, depth + 1) for part in numbered), ordered=True)
+        found = None if depth else sequence(form)
+        return found and Sequence(tuple(self.read(part, depth + 1) for part in found[0]), found[1])
+
+    def _range(self, text: str, depth: int) -> Kind | None:
+        form = spaced(text)
+        return None if depth or quantities.quantity(form, self._task) else ranges.read(form)
+
+    def _ratio(self, text: str, _: int) -> Kind | None:
+        terms = ratio(spaced(text)) if ":" in text else None
+        return Ratio(terms) if terms else None
+
+    def _matrix(self, text: str, depth: int) -> Kind | None:
+        cells = lists.matrix(spaced(text))
+        if cells is None or depth > DEEPEST:
+            return None
+        return lists.Matrix(tuple(tuple(self.read(cell, depth + 1) for cell in row) for row in cells))
+
+    def _region(self, text: str, depth: int) -> Kind | None:
+        form = spaced(text)
+        if form.startswith("\\{") and "\\mid" not in form and ":" not in form and "\\cup" not in form:
+            return None
+        if not re.search(r"[<>\[\]()]|\\[lgn]e(?![a-z])|\\mathbb", form):
+            return None
+        pieces = intervals.region(form)
+        if pieces is None:
+            return None
+        here = intervals.Region(compact(form), pieces)
+        if re.fullmatch(r"\([^()\[\]]*\)", form):
+            listed = self._listed(text, depth)
+            return Either((here, listed)) if listed else here
+        return here
+
+    def _named(self, text: str, depth: int) -> Kind | None:
+        r"""`x=1, y=2` and `x=1 or x=2`."""
+        found = lists.split(spaced(text))
+        if len(found.texts) < 2 or found.form or "=" not in text:
+            return None
+        names, parts = lists.values(lists.expanded(found.texts))
+        if parts == found.texts or depth:
+            return None
+        return lists.Listed(tuple(self.read(part, depth + 1) for part in parts), names=tuple(names))
+
+    def _measured(self, text: str, _: int) -> Kind | None:
+        form = spaced(text)
+        normal = compact(form)
+        bare = unassigned(normal)
+        found = quantities.quantity(form if bare == normal else _right_side(form), self._task)
+        if found is None:
+            return None
+        percent = not self._prompt or _SHARE.search(self._prompt) is not None
+        return Measured(bare, found, self._task, self._tolerance, percent)
+
+    def _listed(self, text: str, depth: int) -> Kind | None:
+        form = spaced(text)
+        found = lists.split(form)
+        parts = lists.expanded(found.texts)
+        if (len(parts) < 2 and found.form != "\\{") or depth > DEEPEST or len(parts) > lists.MOST:
+            return None
+        _, parts = lists.values(parts)
+        items = tuple(self.read(part, depth + 1) for part in parts)
+        if (
+            self._task == "math"
+            and not found.form
+            and all(isinstance(item, Words) for item in items)
+            and not found.alternatives
+        ):
+            return lists.Listed(items, alternatives=False)
+        if self._task == "math" and not found.form and any(isinstance(item, Words) for item in items):
+            return None
+        alternatives = self._task == "math" or found.alternatives
+        ordered = found.form in ("(", "[", "\\langle")
+        listed = lists.Listed(items, (), ordered, found.form == "\\{", alternatives)
+        number = quantities.quantity(form, self._task)
+        return Either((listed, Measured(compact(form), number, self._task))) if number else listed
+
+    def _equation(self, text: str, _: int) -> Kind | None:
+        return equation(formula(text))
+
+    def _words(self, text: str, _: int) -> Kind | None:
+        form = spaced(text)
+        if _WORD.fullmatch(form) and not _FUNCTION.search(form):
+            return Words(text)
+        return None
+
+
+def _right_side(form: str) -> str:
+    return form.rpartition("=")[2].strip(f" {TEXT_MARK}")
+
+
+def _plainly_same(option: str, text: str) -> bool:
+    return compact(spaced(tidy(option))).lower() == compact(spaced(tidy(text))).lower()
+
+
+class _Nothing:
+    """A reference that says that there is none."""
+
+    def same(self, answer: str, _: Decide) -> bool | None:
+        """Whether the answer says so, too."""
+        return is_nothing(answer) or compact(spaced(answer)) in ("\\emptyset", "\\{\\}")

@@ -1,0 +1,94 @@
+"""Answers in words: case, articles and a sentence around the word set aside, but never a `not`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rewards.answers.kind import Decide
+from rewards.normal import TEXT_MARK, plain, spaced
+
+_SENTENCE = re.compile(
+    r"(?:so |thus |therefore |hence )?(?:the|it|this|that|they|these|he|she)\b(?: [\w']+){0,6}?"
+    r" (?:is|are|was|were|be|becomes?) (.+)|it s (.+)|its (.+)"
+)
+_LEAD = re.compile(
+    r"^(?:(?:the|a|an|to|at|in|on|of|from|by|because of|due to|called|答案是?|答)(?: |(?<=[案是答])) ?)+"
+)
+_LABEL = re.compile(r"^(?:the )?(?:final |correct )?answer(?: is|:|=)? ?|^答案(?:是|为|:)? ?", re.IGNORECASE)
+_MARKUP = str.maketrans({TEXT_MARK: " ", "\\": " ", "^": None, "{": None, "}": None})
+_SYNONYMS = (
+    frozenset((
+        "no solution", "no real solution", "no solution exists", "there is no solution", "there are no solution",
+        "none", "emptyset", "empty set", "the empty set", "has no solution", "无解", "空集", "no real root",
+        "no such value", "不存在解", "nothing",
+    )),
+    frozenset(("undefined", "does not exist", "dne", "not defined", "不存在", "is undefined", "no limit")),
+    frozenset(("infinitely many", "infinitely many solution", "infinite", "无穷多", "无数个", "无穷多解", "无数解")),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def words(text: str) -> str:
+    r"""The words of a text without markup, articles and plurals.
+
+    >>> words(r"\text{an Acute angle}"), words("The number is even.")
+    ('acute angle', 'even')
+    """
+    bare = _LABEL.sub("", plain(spaced(text).translate(_MARKUP)))
+    sentence = _SENTENCE.fullmatch(bare)
+    if sentence:
+        bare = next(filter(None, sentence.groups()))
+    bare = _LEAD.sub("", bare)
+    return " ".join(_singular(word) for word in bare.split())
+
+
+def _singular(word: str) -> str:
+    return (
+        word[:-1]
+        if len(word) > 3 and word.endswith("s") and word != "does" and not word.endswith(("ss", "us", "is"))
+        else word
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A reference in words."""
+
+    text: str
+
+    def same(self, answer: str, _: Decide) -> bool | None:
+        """Whether the answer says the same."""
+        wanted, found = words(self.text), words(answer)
+        if found == wanted or _squeezed(found) == _squeezed(wanted):
+            return bool(wanted) or answer == self.text
+        return any(wanted in group and found in group for group in _SYNONYMS)
+
+
+def _squeezed(text: str) -> str:
+    return text.replace(" ", "")
+
+
+def infinite(text: str) -> int:
+    """The sign of the infinity that a text is, 0 for what is finite."""
+    bare = spaced(text).replace(TEXT_MARK, "").replace(" ", "").lower()
+    negative = bare.startswith(("-", "negative", "minus", "负"))
+    bare = re.sub(r"^(?:[+-]|positive|negative|plus|minus|正|负)", "", bare)
+    return (-1 if negative else 1) if bare in ("\\infty", "infty", "infinity", "无穷大", "无穷", "∞") else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Infinite:
+    """A reference that is an infinity, of this sign."""
+
+    sign: int
+
+    def same(self, answer: str, _: Decide) -> bool | None:
+        """Whether the answer is the same infinity."""
+        return infinite(answer) == self.sign
+
+
+def is_nothing(text: str) -> bool:
+    """Whether a text says that there is no solution."""
+    return words(text) in _SYNONYMS[0]
