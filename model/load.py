@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from halyard.errors import SnapshotError
-from model import registry
+from model import registry, released
 from model.attention import PACKED, pack_sequences
 from model.chat_format import FORMATS, SAIL_VL2
 from model.linear import use_onednn
@@ -23,9 +23,11 @@ from model.norm import use_lean_norms
 from model.quiet import quiet
 from model.render import ChatMessage, Renderer
 from model.sail_vl2 import SailVl2ForConditionalGeneration, SailVl2ImageProcessor, SailVl2Processor
+from model.weight_files import misfit
 
 ARCHITECTURES: dict[str, type[PreTrainedModel]] = {
     "sail_vl2": SailVl2ForConditionalGeneration,
+    released.MODEL_TYPE: SailVl2ForConditionalGeneration,
     "qwen3": Qwen3ForCausalLM,
     "qwen3_moe": Qwen3MoeForCausalLM,
 }
@@ -67,11 +69,14 @@ def load_policy(path: Path, *, dtype: torch.dtype, attention: str = PACKED) -> P
         with quiet():
             loaded: Any = ARCHITECTURES[kind].from_pretrained(
                 path,
+                config=released.read_config(path) if kind == released.MODEL_TYPE else None,
                 dtype=dtype,
                 attn_implementation=attention,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are refused below, by name
             )
+    except SnapshotError:
+        raise
     except Exception as error:  # transformers, safetensors and torch each have their own
         raise SnapshotError(f"the weights in {path} cannot be read: {_one_line(error)}") from error
     model, report = loaded
@@ -93,8 +98,9 @@ def load_processor(path: Path) -> Renderer:
     registry.register()
     kind = architecture(path)
     try:
-        if kind == "sail_vl2":
-            processor = SailVl2Processor.from_pretrained(path)
+        if kind in ("sail_vl2", released.MODEL_TYPE):
+            ours = kind == "sail_vl2"
+            processor = SailVl2Processor.from_pretrained(path) if ours else released.read_processor(path)
             return _checked(path, processor.tokenizer, processor.image_processor)
         return _checked(path, AutoTokenizer.from_pretrained(path), None)
     except (OSError, ValueError, TypeError) as error:
@@ -145,13 +151,14 @@ def template_ids(tokenizer: Any, chat: list[ChatMessage], *, thinking: bool, pro
     )
 
 
+_PROBLEMS = {"missing_keys": "lack", "mismatched_keys": "have another shape for", "unexpected_keys": "also have"}
+
+
 def _check_weights(path: Path, report: dict[str, Any]) -> None:
-    for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
-        names = sorted(str(entry[0] if isinstance(entry, tuple) else entry) for entry in report[problem])
+    for problem, what in _PROBLEMS.items():
+        names = [str(entry[0] if isinstance(entry, tuple) else entry) for entry in report[problem]]
         if names:
-            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            what = {"missing_keys": "lack", "mismatched_keys": "have another shape for", "unexpected_keys": "also have"}
-            raise SnapshotError(f"the weights in {path} do not fit its config.json: they {what[problem]} {shown}")
+            raise SnapshotError(misfit(path, what, names))
 
 
 def _one_line(error: BaseException) -> str:

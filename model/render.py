@@ -9,6 +9,7 @@ Content never turns into control tokens: a user who types `<|im_end|>` or `<IMG_
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -211,7 +212,11 @@ class Renderer:
         if self.chat_format.mode == "tokens":
             script.token(self.id_of(THINKING if thinking else DIRECT), learnt=False)
         elif self.chat_format.mode == "request" and thinking:
-            script.text(self.chat_format.request, learnt=False)
+            for piece in re.split(f"({THINK}|{THINK_END})", self.chat_format.request):
+                if piece in (THINK, THINK_END):  # the request names them, and means the tokens
+                    script.token(self.id_of(piece), learnt=False)
+                else:
+                    script.text(piece, learnt=False)
 
     def _write_images(self, script: _Script, message: ChatMessage) -> None:
         for number, image in enumerate(message.images, start=1):

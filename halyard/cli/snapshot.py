@@ -11,7 +11,7 @@ from halyard.cli.shell import console
 from halyard.errors import SnapshotError
 
 app = typer.Typer(
-    no_args_is_help=True, help="List, show and verify snapshots of policies.", rich_markup_mode="markdown"
+    no_args_is_help=True, help="List, show, verify and convert snapshots of policies.", rich_markup_mode="markdown"
 )
 RunOrSnapshot = Annotated[Path, typer.Argument(metavar="RUN_OR_PATH", help="A run's folder, or a snapshot's.")]
 
@@ -87,6 +87,32 @@ def show(path: RunOrSnapshot) -> None:
     folder = snapshots(path)[-1]
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     typer.echo(json.dumps({"folder": str(folder), **manifest}, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A SAIL-VL2 as released, a model folder, a snapshot, or a run.")],
+    target: Annotated[Path, typer.Argument(help="The folder to write; it must not be there yet.")],
+) -> None:
+    """Write a SAIL-VL2 in the other layout: the released one (`SAILVLModel`) in Halyard's own, and the other way.
+
+    Every weight comes out as it went in, and code in the folder is never run.
+
+    Example: `halyard snapshot convert SAIL-VL2-2B policies/2b`
+    """
+    from halyard.runs.atomic import new_folder
+    from model.convert import convert as convert_folder
+
+    if target.exists():
+        raise SnapshotError(f"{target} is there already: name a folder that is not, or take it away")
+    folder = policy_folder(source)
+    with console().status(f"{folder} ..."), new_folder(target) as temporary:
+        told = convert_folder(folder, temporary)
+    name = f"SAIL-VL2-{told.size}" if told.size else "a SAIL-VL2 of no published size"
+    typer.echo(
+        f"{target}: {name} in {told.layout} layout, {told.tensors} weights, {told.parameters:,} parameters, "
+        f"{told.bytes / 1024**2:,.1f} MiB"
+    )
 
 
 @app.command("verify")

@@ -13,8 +13,8 @@ from safetensors import safe_open
 from torch import nn
 
 from halyard.cluster import checkpoint_files, zero
-from halyard.cluster.weights import Layout, write_safetensors
 from halyard.errors import SnapshotError
+from model.weight_files import Layout, write_safetensors
 
 _WEIGHT = "weight"
 

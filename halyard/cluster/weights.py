@@ -6,11 +6,8 @@ full copy. All ranks walk through the weights together; the first one writes.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +17,7 @@ from transformers.core_model_loading import revert_weight_conversion
 from halyard.cluster import zero
 from halyard.cluster.checkpoint_files import sync
 from halyard.cluster.digests import digest
+from model.weight_files import Layout, write_safetensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -28,19 +26,6 @@ if TYPE_CHECKING:
 
 _WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth")
 _NOT_COPIED = ("manifest.json", "model.safetensors", "pytorch_model", ".")
-
-Layout = list[tuple[str, torch.dtype, torch.Size]]
-
-_NAMES = {
-    torch.float32: "F32",
-    torch.bfloat16: "BF16",
-    torch.float16: "F16",
-    torch.float64: "F64",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
 
 
 def stream(module: TrainingModule) -> Iterator[tuple[str, torch.Tensor]]:
@@ -89,46 +74,3 @@ def write_description(source: Path, folder: Path, policy: PreTrainedModel) -> No
     policy.config.save_pretrained(folder)
     for file in folder.iterdir():
         sync(file)
-
-
-def write_safetensors(path: Path, layout: Layout, tensors: Iterable[tuple[str, torch.Tensor]], *, durable: bool) -> str:
-    """Write tensors, in the layout's order, as they come; returns the file's SHA-256 where it is `durable`.
-
-    A durable file has reached the disk when this returns. The file appears under its name when it is whole.
-
-    Raises:
-        ValueError: a tensor is not the one that the layout has in its place.
-    """
-    unfinished = path.with_name(f".{path.name}.tmp")
-    sha = hashlib.sha256()
-    try:
-        with unfinished.open("wb") as file:
-            for piece in _pieces(layout, tensors):
-                file.write(piece)
-                if durable:
-                    sha.update(piece)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    return sha.hexdigest()
-
-
-def _pieces(layout: Layout, tensors: Iterable[tuple[str, torch.Tensor]]) -> Iterator[bytes | memoryview]:
-    """The bytes of a safetensors file: length of the header, header, tensors."""
-    header, end = {}, 0
-    for name, dtype, shape in layout:
-        start, end = end, end + shape.numel() * dtype.itemsize
-        header[name] = {"dtype": _NAMES[dtype], "shape": list(shape), "data_offsets": [start, end]}
-    header["__metadata__"] = {"format": "pt"}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    yield len(text).to_bytes(8, "little") + text
-    for (name, dtype, shape), (given, tensor) in zip(layout, tensors, strict=True):
-        if (given, tensor.dtype, tensor.shape) != (name, dtype, shape):
-            raise ValueError(f"expected {name} {dtype} {tuple(shape)}, got {given} {tensor.dtype} {tensor.shape}")
-        if tensor.numel():
-            yield tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data

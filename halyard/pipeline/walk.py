@@ -104,14 +104,24 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def starting_model(config: ModelConfig, loaded: LoadedRecipe, run: RunFolder, name: str) -> Path:
-    """The folder that a role starts from: the user's own, or one with random weights, built once in the run."""
-    if config.path is not None:
-        return loaded.resolve(config.path)
-    from model.build import build
+    """The folder that a role starts from: the user's own, or one made once in the run.
 
-    assert config.build is not None, "a model config has a path or a size"
+    Made are policies with random weights, and Halyard's own layout of a released SAIL-VL2: engines and snapshots
+    need that.
+    """
+    from model.build import build
+    from model.convert import convert
+    from model.released import is_released
+
+    given = None if config.path is None else loaded.resolve(config.path)
+    if given is not None and not is_released(given):
+        return given
     target = run.path / "models" / name
     if not target.is_dir():
         with new_folder(target) as temporary:
-            build(config.build, temporary, seed=draw(loaded.recipe.seed, "build", name))
+            if given is not None:
+                convert(given, temporary)
+            else:
+                assert config.build is not None, "a model config has a path or a size"
+                build(config.build, temporary, seed=draw(loaded.recipe.seed, "build", name))
     return target

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
 from halyard.cli.main import app
 from halyard.cli.snapshot import policy_folder
 from halyard.errors import SnapshotError
+from model.build import build
 from model.snapshot import write_manifest
 
 
@@ -71,3 +73,18 @@ def test_a_run_without_snapshots(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text("{}")
     with pytest.raises(SnapshotError, match="it has no snapshots yet"):
         policy_folder(tmp_path)
+
+
+def test_convert_there_and_back(tmp_path: Path) -> None:
+    build("nano", tmp_path / "ours", seed=0)
+    there = call("convert", tmp_path / "ours", tmp_path / "there")
+    assert there.exit_code == 0
+    assert "a SAIL-VL2 of no published size in the released layout, 54 weights, 301,488 parameters" in there.stdout
+    assert call("convert", tmp_path / "there", tmp_path / "back").exit_code == 0
+    assert load_file(tmp_path / "back" / "model.safetensors").keys() == (
+        load_file(tmp_path / "ours" / "model.safetensors").keys()
+    )
+    again = call("convert", tmp_path / "there", tmp_path / "back")
+    assert again.exit_code == 2
+    assert "is there already" in str(again.exception) + again.output
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

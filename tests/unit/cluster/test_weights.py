@@ -1,62 +1,18 @@
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 from support.tiny_models import save_dense, save_moe
 
 from halyard.cluster.training_module import TrainingModule
-from halyard.cluster.weights import layout, stream, write_safetensors
+from halyard.cluster.weights import layout, stream
 from model.build import build
 from model.load import load_policy
-
-TENSORS = {
-    "a.weight": torch.arange(6, dtype=torch.float32).view(2, 3).T,  # not contiguous
-    "b": torch.tensor([1.5, -0.0], dtype=torch.bfloat16),
-    "empty": torch.zeros(0, 4),
-    "count": torch.tensor(7),
-}
-LAYOUT = [(name, tensor.dtype, tensor.shape) for name, tensor in TENSORS.items()]
-
-
-def test_safetensors_reads_what_was_streamed(tmp_path: Path) -> None:
-    path = tmp_path / "w.safetensors"
-    sha = write_safetensors(path, LAYOUT, TENSORS.items(), durable=True)
-    found = load_file(path)
-    assert found.keys() == TENSORS.keys()
-    for name, tensor in TENSORS.items():
-        assert found[name].dtype == tensor.dtype
-        assert torch.equal(found[name], tensor)
-    with safe_open(path, framework="pt") as file:
-        assert file.metadata() == {"format": "pt"}
-    assert sha == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
-
-
-def test_tensors_are_asked_for_one_at_a_time(tmp_path: Path) -> None:
-    alive = []
-
-    def stream():
-        for name, tensor in TENSORS.items():
-            alive.append(name)
-            yield name, tensor
-            alive.remove(name)
-            assert not alive
-
-    write_safetensors(tmp_path / "w.safetensors", LAYOUT, stream(), durable=False)
-
-
-def test_a_tensor_out_of_place_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
-    path = tmp_path / "w.safetensors"
-    with pytest.raises(ValueError, match=r"expected a\.weight"):
-        write_safetensors(path, LAYOUT, reversed(TENSORS.items()), durable=False)
-    assert not list(tmp_path.iterdir())
 
 
 def same_as_saved(policy: Any, folder: Path) -> bool:

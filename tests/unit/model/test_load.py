@@ -48,7 +48,7 @@ def test_no_configuration(tmp_path: Path) -> None:
 
 def test_unknown_architecture(copy: Path) -> None:
     edit(copy, model_type="llama")
-    assert "model_type is llama, which Halyard does not know; expected one of sail_vl2, qwen3" in refusal(copy)
+    assert "model_type is llama, which Halyard does not know; expected one of sail_vl2, sailvl, qwen3" in refusal(copy)
 
 
 def test_no_weights(copy: Path) -> None:
