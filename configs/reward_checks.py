@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from configs.faults import Fault
-from configs.rewards import OverlongTerm, RewardsConfig, RouteTerm, SumTerm, Term, all_terms, below
+from configs.rewards import MinTerm, OverlongTerm, ProductTerm, RewardsConfig, SumTerm, Term, all_terms, below
 from configs.schema import KeyPath
 
 
@@ -15,8 +15,7 @@ def contradictions(path: KeyPath, rewards: RewardsConfig, max_tokens: int) -> It
         yield Fault((*path, "terms"), "all have weight 0: every reward would be 0")
     for keys, term in all_terms(rewards.terms):
         where = (*path, *keys)
-        if not isinstance(term, SumTerm):
-            yield from _weights(where, term)
+        yield from _weights(where, term)
         if isinstance(term, OverlongTerm) and term.longest - term.buffer >= max_tokens:
             message = f"is {term.longest}: with buffer {term.buffer} no response of {max_tokens} tokens is penalised"
             yield Fault((*where, "longest"), f"{message} (sampling.max_tokens)")
@@ -24,12 +23,12 @@ def contradictions(path: KeyPath, rewards: RewardsConfig, max_tokens: int) -> It
 
 def _weights(path: KeyPath, term: Term) -> Iterator[Fault]:
     """Weights count in sums; in a product or minimum, 0 only records."""
-    several = hasattr(term, "terms") and not isinstance(term, RouteTerm)
     parts = [(keys, part) for keys, part in below(term) if keys]
-    for keys, part in parts:
-        if part.weight != 1 and not (several and part.weight == 0):
-            expected = "1, or 0 to record it only" if several else "1"
+    records = isinstance(term, SumTerm | ProductTerm | MinTerm)
+    if records and not any(part.weight for _, part in parts):
+        yield Fault((*path, "terms"), "all have weight 0: there would be nothing to put together")
+    for keys, part in parts if not isinstance(term, SumTerm) else ():
+        if part.weight != 1 and not (records and part.weight == 0):
+            expected = "1, or 0 to record it only" if records else "1"
             message = f"is {part.weight:g}, expected {expected}: weights count in a sum alone"
             yield Fault((*path, *keys, "weight"), message)
-    if several and parts and not any(part.weight for _, part in parts):
-        yield Fault((*path, "terms"), "all have weight 0: nothing would be put together")

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from configs.base import Config, Count, Flag, Positive, Real, Share
+from configs.faults import nearest
 from configs.judge import JudgeTerm
 from configs.rubric import is_shipped
 from configs.schema import KeyPath
@@ -53,14 +54,21 @@ class RewardTerm(_FunctionTerm):
 
     @model_validator(mode="after")
     def _judged(self) -> Self:
-        self.judge()
+        try:
+            self.judge()
+        except ValidationError as error:
+            first = error.errors()[0]
+            key, near = ".".join(map(str, first["loc"])), nearest(first["loc"][-1], JudgeTerm.model_fields)
+            known = near or f"; known are {', '.join(JudgeTerm.model_fields)}"
+            said = f"is none of a judge's{known}" if first["type"] == "extra_forbidden" else f"is wrong: {first['msg']}"
+            raise ValueError(f"{self.name} is a rubric, and the parameter {key} {said}") from None
         return self
 
     def judge(self) -> JudgeTerm | None:
         """The judge's term that this stands for, where its name is a shipped rubric's.
 
         Raises:
-            ValueError: a parameter is none of a judge's, or wrong.
+            ValidationError: a parameter is none of a judge's, or wrong.
         """
         if not is_shipped(self.name):
             return None
