@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from configs.rubric import CANNOT_TELL, Rubric
+from configs.rubric import CANNOT_TELL, Criterion, Rubric
 from rewards.judges.unanswered import Nonsense
 from rewards.judges.wording import CODE
 from rewards.sample import brief
 
+LONGEST = 32_000
+"""Characters at the end of a reply in which the verdict is looked for."""
 _LONGEST_REASON = 400
 _THOUGHT = "</think>"
 
@@ -50,19 +52,28 @@ def read_form(text: str, rubric: Rubric, code: str) -> tuple[dict[str, str], dic
     Raises:
         Nonsense: there is no such object, or it is not of the form.
     """
-    found = _last_object(text.rpartition(_THOUGHT)[2], code)
+    found = _last_object(text[-LONGEST:].rpartition(_THOUGHT)[2], code)
     if found is None:
         raise Nonsense(f"it gave no JSON with the code it was to give: {brief(text)!r}")
     answers, reasons = {}, {}
     for criterion in rubric.criteria:
         part = found.get(criterion.name)
-        answer = part.get("answer") if isinstance(part, dict) else part
-        if not isinstance(answer, str) or answer not in (*criterion.answers, CANNOT_TELL):
-            raise Nonsense(f"its answer on {criterion.name} is {brief(json.dumps(answer))}, none of the answers")
+        said = part.get("answer") if isinstance(part, dict) else part
+        answer = _label(said, criterion)
+        if answer is None:
+            raise Nonsense(f"its answer on {criterion.name} is {brief(json.dumps(said))}, none of the answers")
         answers[criterion.name] = answer
         reason = part.get("reason") if isinstance(part, dict) else None
         reasons[criterion.name] = brief(reason, _LONGEST_REASON) if isinstance(reason, str) else ""
     return answers, reasons
+
+
+def _label(said: object, criterion: Criterion) -> str | None:
+    """The answer that was meant, whatever its case, or written as a number; None for none of the set."""
+    if not isinstance(said, str | int) or isinstance(said, bool):
+        return None
+    meant = str(said).strip().casefold()
+    return next((label for label in (*criterion.answers, CANNOT_TELL) if label.casefold() == meant), None)
 
 
 def _last_object(text: str, code: str) -> dict[str, Any] | None:

@@ -123,6 +123,12 @@ async def test_most_votes_must_be_had(benched, sample, missing, score) -> None:
     assert judgement.score == score
 
 
+async def test_answers_in_another_case_are_understood(benched, sample) -> None:
+    async with benched(lambda asked: rules(asked, logic="Yes", grounding=" NO", consistency="yes")) as bench:
+        (judgement,) = await bench.judge(sample())
+    assert judgement.parts == {"logic": 1.0, "grounding": 0.0, "consistency": 1.0}
+
+
 async def test_a_judge_that_cannot_tell_fails_the_verdict(benched, sample) -> None:
     async with benched(lambda asked: rules(asked, **SOUND | {"grounding": "cannot_tell"})) as bench:
         (judgement,) = await bench.judge(sample())
