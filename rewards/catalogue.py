@@ -28,7 +28,11 @@ SHIPPED: dict[str, str] = {
     "repetition": "rewards.verifiers.repetition:repetition",
     "decision": "rewards.verifiers.decision:decision",
     "overlong": "rewards.verifiers.length:overlong",
+    # answers of mathematics and science
+    "math": "rewards.verifiers.answers:math",
+    "stem": "rewards.verifiers.answers:stem",
     # answers as text
+    "choice": "rewards.verifiers.choice:choice",
     "exact": "rewards.verifiers.text:exact",
     "regex": "rewards.verifiers.text:pattern",
     # programs

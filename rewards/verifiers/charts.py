@@ -7,10 +7,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rewards.normal import plain
 from rewards.registry import reward
 from rewards.sample import Judgement, Sample
-from rewards.verifiers.reading import committed, no_reference, nothing, number_and_percent, references, right_or_wrong
+from rewards.verifiers.reading import (
+    committed,
+    no_reference,
+    nothing,
+    number_and_percent,
+    references,
+    right_or_wrong,
+    same_text,
+)
 
 YEARS = range(1800, 2101)
 
@@ -45,7 +52,7 @@ def relaxed_accuracy(
 def _agrees(answer: str, reference: str, tolerance: float, exact_years: bool) -> bool:
     wanted, found = number_and_percent(reference), number_and_percent(answer)
     if wanted is None:
-        return bool(plain(reference)) and plain(answer) == plain(reference)
+        return same_text(answer, reference)
     if found is None:
         return False
     allowed = Fraction(0) if exact_years and wanted[0] in YEARS else Fraction(str(tolerance))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import Field
@@ -12,12 +11,7 @@ from rewards.registry import reward
 from rewards.sample import Judgement, Sample, brief
 from rewards.structure import last_boxed
 from rewards.verifiers.coordinates import LONGEST, Box, Point, Scale, boxes_in, points_in, scaled
-
-_DENIED = re.compile(
-    r"\b(?:not|never|neither|nor|wrong|incorrect|mistaken?|withdraw|retract|disregard)\b|n't\b|不|错|没有",
-    re.IGNORECASE,
-)
-"""Words around coordinates that make it unsure whether they are meant."""
+from rewards.verifiers.reading import DENIED
 
 
 @reward
@@ -101,7 +95,7 @@ def point_in_box(sample: Sample, answer_scale: Scale = "pixels", reference_scale
 
 def _answer(sample: Sample) -> str:
     """The text with the coordinates; empty for one that says what is not there, or takes it back."""
-    return "" if _DENIED.search(sample.answer[:LONGEST]) else last_boxed(sample.answer) or sample.answer
+    return "" if DENIED.search(sample.answer[:LONGEST]) else last_boxed(sample.answer) or sample.answer
 
 
 def _size(sample: Sample, one: Scale, other: Scale) -> tuple[int, int] | Judgement | None:

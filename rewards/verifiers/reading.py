@@ -8,18 +8,16 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
+from rewards.answers.commitment import final
 from rewards.failures import failed
-from rewards.normal import plain, tidy
+from rewards.normal import formula, plain, tidy
 from rewards.sample import Judgement, Sample, brief
-from rewards.structure import boxes
 
 Part = Literal["answer", "reasoning", "response"]
 LONGEST = 4000
 """Characters of an answer without a box that are read; a longer one is no short answer."""
 
-_ANNOUNCED = re.compile(
-    r"(?:\banswer(?:\s+is\b|\s*[:：])|答案(?:是|为|[:：]))[ \t]*[:：]?[ \t]*([^\n]+)", re.IGNORECASE
-)
+_SIGN = re.compile(r"[-+±~<>=≤≥≠]*")
 _FIGURE = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,40})?(?:\.\d{1,40})?(?<=\d)(?:[eE][+-]?\d{1,3}(?!\d))?"
 _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12, "千": 3, "万": 4, "百万": 6, "亿": 8}
 _AMOUNT = rf"({_FIGURE})\s*(%|percent\b|{'|'.join(sorted(_SCALES, key=len, reverse=True))})?"
@@ -30,6 +28,14 @@ _STATED = re.compile(
     rf"(?:about\s|approximately\s|roughly\s|around\s|exactly\s)?\s*[$€£¥]?\s*{_AMOUNT}(?![\w.,]*\d)",
     re.IGNORECASE,
 )
+
+
+DENIED = re.compile(
+    r"\b(?:not|never|neither|nor|wrong|incorrect|mistaken?|withdraw|retract|disregard|cannot|unable|unsure|reference)\b"
+    r"|n't\b|不|错|没有",
+    re.IGNORECASE,
+)
+"""Words around a letter or coordinates that leave it unsure whether they are meant as the answer."""
 
 
 def part_of(sample: Sample, part: Part) -> str:
@@ -45,12 +51,24 @@ def committed(answer: str) -> str | None:
     >>> committed(r"The bar is blue: \boxed{Blue}."), committed("Answer: Blue"), committed(r"\boxed{1} or \boxed{2}")
     ('Blue', 'Blue', None)
     """
-    found = boxes(answer) or _ANNOUNCED.findall(answer[:LONGEST]) or [answer]
-    different = {plain(one) or tidy(one): tidy(one) for one in found}
-    if len(different) != 1:
-        return None
-    (only,) = different.values()
-    return only if only and len(only) <= LONGEST else None
+    return tidy(final(answer, listed=False).text) or None
+
+
+def same_text(one: str, other: str) -> bool:
+    """Whether two texts are the same words, or the same formula; a sign before them counts, though no word.
+
+    >>> same_text("The Red Lion.", "the red lion"), same_text("-x", "x")
+    (True, False)
+    """
+    first, second = tidy(one), tidy(other)
+    if "\\" in first + second or not (plain(first) and plain(second)):
+        return formula(first) == formula(second)
+    return plain(first) == plain(second) and _sign(first) == _sign(second)
+
+
+def _sign(text: str) -> str:
+    found = _SIGN.match(text)
+    return found[0] if found else ""
 
 
 def number_and_percent(text: str) -> tuple[Fraction, bool] | None:

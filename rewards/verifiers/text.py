@@ -8,7 +8,6 @@ from typing import Literal
 import regex
 
 from rewards.failures import failed
-from rewards.normal import plain, tidy
 from rewards.registry import reward
 from rewards.sample import Judgement, Sample, brief
 from rewards.verifiers.reading import (
@@ -19,6 +18,7 @@ from rewards.verifiers.reading import (
     part_of,
     references,
     right_or_wrong,
+    same_text,
 )
 
 SECONDS = 0.2
@@ -45,13 +45,7 @@ def exact(sample: Sample, strict: bool = False) -> Judgement:
         return nothing(sample.answer)
     if strict:
         return right_or_wrong(answer in wanted, answer, wanted)
-    return right_or_wrong(any(_same(answer, one) for one in wanted), answer, wanted)
-
-
-def _same(answer: str, reference: str) -> bool:
-    """Equal as words; texts of signs alone, which have no words, are equal as they stand."""
-    words = plain(reference)
-    return plain(answer) == words if words else tidy(answer) == tidy(reference)
+    return right_or_wrong(any(same_text(answer, one) for one in wanted), answer, wanted)
 
 
 @reward

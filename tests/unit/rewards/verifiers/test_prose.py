@@ -92,6 +92,8 @@ def test_direct_mode_has_no_tags(response: str, score: float) -> None:
         ("red", '["crimson", "red"]', 1), ("blue", '["crimson", "red"]', 0),
         ("", "red", 0), ("ｒｅｄ", "red", 1), ("+", "+", 1),
         ("-", "+", 0), ("5.0", "5", 0), ("re\u200bd", "red", 1), ("red or blue", "red", 0), ("3.5", "35", 0),
+        (r"\boxed{-\frac34}", r"\frac34", 0), (r"\boxed{\frac34}", r"\frac34", 1), ("-x", "x", 0),
+        (r"The answer is \boxed{C}. No, that is wrong: I withdraw it.", "C", 0),
     ],
 )  # fmt: skip
 def test_exact_compares_words(answer: str, reference: str, score: float) -> None:
