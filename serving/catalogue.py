@@ -84,22 +84,20 @@ class Catalogue:
     def scan(self) -> list[Snapshot]:
         """Look for snapshots; those that were not known before come back.
 
-        What cannot be read is noted in `problems` and left out.
+        What cannot be read is noted in `problems` and left out. May run in a thread of its own.
         """
         found: dict[str, Snapshot] = {}
-        self.problems = {}
+        problems: dict[Path, str] = {}
         for run, source in self._sources:
             scores = _scores(source)
             for folder in _folders(source):
                 try:
-                    snapshot = _read(run, folder, scores)
+                    self._note(found, _read(run, folder, scores), problems)
                 except SnapshotError as error:
-                    self.problems[folder] = str(error)
-                    continue
-                self._note(found, snapshot)
+                    problems[folder] = str(error)
         new = [snapshot for name, snapshot in found.items() if name not in self._snapshots]
         self._gone = (self._gone | self._snapshots.keys()) - found.keys()
-        self._snapshots = found
+        self._snapshots, self.problems = found, problems
         return new
 
     def get(self, name: str) -> Snapshot | None:
@@ -142,10 +140,10 @@ class Catalogue:
             raise SnapshotError(f"the snapshot {snapshot.path} was replaced by another since it was found")
         self._verified[snapshot.id] = (snapshot.digest, seen)
 
-    def _note(self, found: dict[str, Snapshot], snapshot: Snapshot) -> None:
+    def _note(self, found: dict[str, Snapshot], snapshot: Snapshot, problems: dict[Path, str]) -> None:
         other = found.get(snapshot.id) or self._snapshots.get(snapshot.id)
         if other is not None and other.digest != snapshot.digest:
-            self.problems[snapshot.path] = (
+            problems[snapshot.path] = (
                 f"{snapshot.path} is called {snapshot.id}, as another snapshot with other weights at {other.path} "
                 "is; a name stands for the same weights for ever, so it is left out"
             )

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from vllm.config import StructuredOutputsConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.openai.models.protocol import BaseModelPath
 from vllm.entrypoints.openai.models.serving import OpenAIServingModels
@@ -31,7 +32,7 @@ def build_frontend(path: Path, config: ServingConfig, index: int) -> Frontend:
         "reasoning_parser": reasoning.PARSER,
         "reasoning_parser_plugin": reasoning.__name__,
         # Free to put white space anywhere, a small policy may write nothing else to the end of its tokens.
-        "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
+        "structured_outputs_config": StructuredOutputsConfig(backend="guidance", disable_any_whitespace=True),
     }
     llm: Any = WatchedLLM.from_engine_args(AsyncEngineArgs(model=str(path), **arguments))
     # Its one name is set to RUN@VERSION whenever the engine takes a snapshot: vLLM answers with the first name.

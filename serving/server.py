@@ -100,6 +100,7 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
         yield executor
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+        _end_children()  # an engine may just be starting: without its process, its thread ends at once
 
 
 async def _run(service: Service, keys: Keys | None, listener: socket.socket, config: ServingConfig) -> None:
@@ -152,14 +153,18 @@ def _on_signals() -> asyncio.Event:
 
     def on_signal() -> None:
         if asked.is_set():
-            for child in processes.family(os.getpid())[1:]:
-                processes.kill_tree(child)
+            _end_children()
             os._exit(130)
         asked.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     return asked
+
+
+def _end_children() -> None:
+    for child in processes.family(os.getpid())[1:]:
+        processes.kill_tree(child)
 
 
 class _Server(uvicorn.Server):

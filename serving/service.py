@@ -141,7 +141,7 @@ class Service:
             return
         figures = self.figures[exchange.snapshot]
         figures.requests += 1
-        figures.errors += exchange.status >= 500 or exchange.error is not None
+        figures.errors += exchange.status >= 500 or (exchange.status == 200 and exchange.error is not None)
         figures.prompt_tokens += exchange.prompt_tokens
         figures.tokens += exchange.tokens
         figures.seconds.append(seconds)
