@@ -65,6 +65,11 @@ class Foreign:
         named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
         return [one for one in named if one.name not in self.names and (one.name in given or not self.columns)]
 
+    def wanting(self, function: Callable[..., Any]) -> list[str]:
+        """What a function cannot do without, and only its home has."""
+        parameters = inspect.signature(function).parameters.values()
+        return [one.name for one in parameters if self.columns and one.name in ELSEWHERE and one.default is one.empty]
+
     def adapted(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Callable[[Any], Any]:
         """The function as a reward of a sample, or of a list of them; async if it is."""
 
@@ -203,6 +208,8 @@ def _easyr1_batch(samples: Batch, _: Log) -> dict[str, Any]:
     return {"reward_inputs": [dict(zip(keys, value, strict=True)) for value in values]}
 
 
+ELSEWHERE = ("trainer_state", "environments")
+"""What TRL gives a reward of its own trainer, and nobody else can."""
 _TRL = ("prompts", "completions", "completion_ids", "log_extra", "log_metric", "answer", "solution", "ground_truth")
 _VERL = ("data_source", "solution_str", "ground_truth", "extra_info")
 _VERIFIERS = ("prompt", "completion", "answer", "info", "task", "state", "parser")

@@ -12,6 +12,7 @@ Kind = Literal[
     "crash",  # its process ended
     "raised",  # the function raised
     "bad value",  # the function returned what is no score
+    "undecided",  # the function returned a verdict without a reward
     "bad sample",  # the sample cannot be sent to a process
     "bad reference",  # there is nothing to compare with, or it cannot be read
     "not started",  # the process did not start

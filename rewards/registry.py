@@ -144,6 +144,8 @@ def load(
     other = foreign(function, signature)
     if other is None or not callable(function):
         raise ConfigError(f"{path}: the reward {name} {_missing(function, name, rewards_in(module))}")
+    if wanting := other.wanting(function):
+        raise ConfigError(f"{where}: asks for {' and '.join(wanting)}, which only its own trainer has")
     own = other.settable(function, given)
     free = {key: given.pop(key) for key in list(given) if takes_any(function) and key not in {one.name for one in own}}
     values = {**free, **checked(function, own, given, where)}

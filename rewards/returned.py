@@ -16,14 +16,38 @@ def to_judgement(returned: object, name: str) -> Judgement:
     if isinstance(returned, Judgement):
         return returned
     if isinstance(returned, Verdict):
-        return Judgement(returned.reward, returned.reason or f"{name} gave a verdict", returned.components)
-    if isinstance(returned, str) or not hasattr(returned, "__float__"):
+        return _of_verdict(returned, name)
+    number = _number(returned)
+    if number is None:
         said = "None" if returned is None else f"{type(returned).__name__} {brief(repr(returned))}"
         return failed("bad value", f"{name} returned no number: {said}")
-    number = float(typing.cast(typing.SupportsFloat, returned))
     if not math.isfinite(number):
         return failed("bad value", f"{name} returned no finite number: {number}")
     return Judgement(number, f"{number:g}")
+
+
+def _number(returned: object) -> float | None:
+    """A number of any library as a float; None for what is none, text among it."""
+    if isinstance(returned, str | bytes) or not hasattr(returned, "__float__"):
+        return None
+    try:
+        return float(typing.cast(typing.SupportsFloat, returned))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _of_verdict(verdict: Verdict, name: str) -> Judgement:
+    """The verdict as a judgement; a failed one where its figures are none that can be added up and recorded."""
+    if verdict.reward is None:
+        return failed("undecided", verdict.reason or f"{name} gave a verdict without a reward")
+    score, parts = _number(verdict.reward), {str(key): _number(value) for key, value in verdict.components.items()}
+    known = {key: number for key, number in parts.items() if number is not None and math.isfinite(number)}
+    if score is None or not math.isfinite(score):
+        return failed("bad value", f"{name} gave a verdict whose reward is no finite number: {verdict.reward!r}")
+    if wrong := next((key for key in parts if key not in known), None):
+        said = brief(repr(verdict.components[wrong]))
+        return failed("bad value", f"{name} gave a verdict whose {wrong} is no finite number: {said}")
+    return Judgement(score, str(verdict.reason) or f"{name} gave a verdict", known)
 
 
 def to_judgements(returned: object, name: str, count: int) -> list[Judgement]:

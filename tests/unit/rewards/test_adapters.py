@@ -33,6 +33,9 @@ def columns(prompts, completions, completion_ids, level, log_extra, log_metric):
 async def later(prompts, completions, **kwargs):
     return [float(len(completion[0]["content"])) for completion in completions]
 
+def scheduled(completions, trainer_state):
+    return [1.0 for _ in completions]
+
 def texts(completions, **kwargs):
     return [len(completion) / 10 for completion in completions]
 """,
@@ -181,6 +184,7 @@ def test_easyr1(root: Path) -> None:
         ("verl.py", "compute_score", {"bonu": 1}, "has no parameter bonu; did you mean bonus?"),
         ("verl.py", "compute_score", {"bonus": "much"}, 'its parameter bonus is "much", expected a number'),
         ("verl.py", "compute_score", {"ground_truth": "5"}, "has no parameter ground_truth; it takes bonus"),
+        ("trl.py", "scheduled", {}, "asks for trainer_state, which only its own trainer has"),
         ("easyr1.py", "compute_score", {"scale": 0.5}, "its parameter scale is 0.5, expected a whole number"),
         ("easyr1_batch.py", "helper", {}, "has not the signature of TRL, verl, verifiers or EasyR1: it has compute"),
     ],

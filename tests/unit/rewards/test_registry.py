@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from functools import partial
@@ -131,6 +132,8 @@ def test_numbers_are_scores(returned: object, score: float) -> None:
         (None, "mine returned no number: None"),
         ("1.0", "mine returned no number: str '1.0'"),
         ([1.0], "mine returned no number: list [1.0]"),
+        (np.array([1.0, 2.0]), "mine returned no number: ndarray array([1., 2.])"),
+        (10**400, f"mine returned no number: int {'1' + '0' * 58}…"),
         (float("nan"), "mine returned no finite number: nan"),
         (float("inf"), "mine returned no finite number: inf"),
     ],
@@ -142,7 +145,37 @@ def test_what_is_no_finite_number_fails(returned: object, said: str) -> None:
 def test_verdicts_are_taken_over() -> None:
     verdict = Verdict(reward=0.5, components={"style": 0.2}, reason="so so")
     assert to_judgement(verdict, "mine") == (0.5, "so so", {"style": 0.2})
-    assert to_judgement(Verdict(reward=None, status="failed", reason="no oracle"), "mine")[:2] == (None, "no oracle")
+    assert (
+        to_judgement(Verdict(reward=None, status="failed", reason="no oracle"), "mine").reason == "undecided: no oracle"
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (Verdict(reward=1.0, components={"style": "good"}), "whose style is no finite number: 'good'"),  # type: ignore[dict-item]
+        (Verdict(reward=1.0, components={"style": float("nan")}), "whose style is no finite number: nan"),
+        (Verdict(reward=float("inf")), "whose reward is no finite number: inf"),
+    ],
+)
+def test_verdicts_that_cannot_be_added_up_fail(verdict: Verdict, said: str) -> None:
+    judgement = to_judgement(verdict, "mine")
+    assert judgement.score is None
+    assert judgement.reason == f"bad value: mine gave a verdict {said}"
+
+
+def test_a_component_may_be_called_reward() -> None:
+    assert to_judgement(Verdict(reward=0.5, components={"reward": 2.0}), "mine") == (
+        0.5,
+        "mine gave a verdict",
+        {"reward": 2.0},
+    )
+
+
+def test_figures_of_other_libraries_become_plain() -> None:
+    judgement = to_judgement(Verdict(reward=np.float32(0.5), components={"n": np.int64(3)}), "mine")
+    assert (type(judgement.score), type(judgement.parts["n"])) == (float, float)
+    assert json.dumps(judgement.parts) == '{"n": 3.0}'
 
 
 def test_a_process_judges_with_the_same_function(root: Path) -> None:
