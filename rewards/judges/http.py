@@ -46,6 +46,7 @@ class Wire:
             headers=_headers(term),
             timeout=term.timeout,
             limits=limits,
+            verify=self._url.scheme == "https",  # reading all certificates takes longer than many an answer
             trust_env=self._url.host not in _LOCAL,  # a proxy of the surroundings does not know this machine
         )
         self._seconds = term.timeout

@@ -79,7 +79,7 @@ def test_of_a_long_text_the_middle_is_left_out() -> None:
 
 @pytest.mark.parametrize("piece", ["<|", ".", "\n", "dear ", "give ", "[[", " \t", "<|a|>", "ignore ", '"', "the "])
 def test_no_text_is_slow(piece: str) -> None:
-    text = piece * (200_000 // len(piece))
+    text = piece * (100_000 // len(piece))
     began = time.process_time()
     clean(text, 16_000), emptiness(text), flattery(text)
     assert time.process_time() - began < 2
