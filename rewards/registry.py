@@ -189,7 +189,7 @@ def _from_file(file: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickle look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise RewardError(f"{file}: cannot be run as Python: {type(error).__name__}: {error}") from error
     return module
@@ -202,5 +202,5 @@ def _from_module(name: str) -> ModuleType:
         if error.name is not None and name.startswith(error.name):
             raise ConfigError(f"{name}: there is no such module; a file is named with its ending, .py") from error
         raise RewardError(f"{name}: cannot be imported: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RewardError(f"{name}: cannot be imported: {type(error).__name__}: {error}") from error

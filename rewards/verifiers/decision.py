@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rewards.failures import failed
-from rewards.normal import tidy
 from rewards.registry import reward
 from rewards.sample import Judgement, Sample
 from rewards.structure import boxes
+from rewards.verifiers.format import says_something
 
 
 @reward(inline=True)
@@ -25,7 +25,7 @@ def decision(sample: Sample, think_when: str = "") -> Judgement:
     wanted = sample.metadata.get(think_when) if think_when else sample.thinking
     if not isinstance(wanted, bool):
         return failed("bad reference", f"the metadata has no true or false under {think_when}")
-    if not any(map(tidy, boxes(sample.answer) or [sample.answer])):
+    if not any(map(says_something, boxes(sample.answer) or [sample.answer])):
         return Judgement(0.0, "there is no answer")
     thinks = sample.reasoning is not None
     did, should = ("thinks" if thinks else "answers directly"), ("should" if thinks == wanted else "should not")

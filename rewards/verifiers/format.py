@@ -55,14 +55,14 @@ def _components(text: str, response: Response, thinking: bool, task: Task) -> di
     checks = {"tags": (text.count(OPEN), text.count(CLOSE)) == ((1, 1) if thinking else (0, 0))}
     if thinking:
         checks["start"] = text.lstrip().startswith(OPEN)
-        checks["reasoning"] = _says_something(response.reasoning or "")
-    checks["answer"] = any(map(_says_something, found)) if boxed and found else _says_something(response.answer)
+        checks["reasoning"] = says_something(response.reasoning or "")
+    checks["answer"] = any(map(says_something, found)) if boxed and found else says_something(response.answer)
     if boxed:
         checks["box"] = len(found) == 1 and bool(found[0])
     return {name: float(right) for name, right in checks.items()}
 
 
-def _says_something(text: str) -> bool:
+def says_something(text: str) -> bool:
     """Whether there is a letter, a digit or a symbol such as + or ≤ beyond commands that only set text."""
     written = _SETTING.sub("", tidy(text))
     return any(unicodedata.category(one)[0] in "LNS" and one not in _IDLE for one in written)

@@ -107,9 +107,12 @@ def test_wrong_references_are_refused(root: Path, path: str, name: str, paramete
     assert said in str(refusal.value)
 
 
-def test_a_file_that_cannot_run_is_named(tmp_path: Path) -> None:
-    (tmp_path / "broken.py").write_text("import no_such_package")
-    with pytest.raises(RewardError, match=r"broken\.py: cannot be run as Python: ModuleNotFoundError"):
+@pytest.mark.parametrize(
+    ("text", "said"), [("import no_such_package", "ModuleNotFoundError"), ("exit(0)", "SystemExit")]
+)
+def test_a_file_that_cannot_run_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "broken.py").write_text(text)
+    with pytest.raises(RewardError, match=rf"broken\.py: cannot be run as Python: {said}"):
         load("broken.py", "short", root=tmp_path)
 
 

@@ -48,6 +48,6 @@ def test_a_decision_as_the_label_says() -> None:
     assert (unknown.score, unknown.reason) == (None, "bad reference: the metadata has no true or false under hard")
 
 
-@pytest.mark.parametrize("answer", ["", " \n", r"\boxed{}", "\u200b", r"so \boxed{ }"])
+@pytest.mark.parametrize("answer", ["", " \n", r"\boxed{}", "\u200b", r"so \boxed{ }", r"\boxed{\text{}}", "\x00"])
 def test_nothing_is_decided_without_an_answer(answer: str) -> None:
     assert decision(sample(reasoning="so", answer=answer)).score == 0.0
