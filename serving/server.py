@@ -44,21 +44,19 @@ def serve(paths: Sequence[Path], state: Path, config: ServingConfig, key_file: P
     """
     keys = Keys(key_file) if key_file else None
     check_binding(config.host, keys)
-    listener = _listen(config.host, config.port)
-    check_origin()
-    processes.sweep()
-    set_environment(config)
     log_file = state / "logs" / "engines.log"
-    screen = os.fdopen(os.dup(1), "w", buffering=1)
-    log_to(screen)
-    try:
-        with _threads() as executor:
-            engines = [Engine(index, config, executor, log_file) for index in range(config.engine.count)]
-            service = Service(paths, state, engines, config)
-            processes.send_output_to(log_file)
+    with _listener(config.host, config.port) as listener, _threads() as executor:
+        engines = [Engine(index, config, executor, log_file) for index in range(config.engine.count)]
+        service = Service(paths, state, engines, config)
+        check_origin()
+        processes.sweep()
+        set_environment(config)
+        log_to(os.fdopen(os.dup(1), "w", buffering=1))
+        processes.send_output_to(log_file)
+        try:
             asyncio.run(_run(service, keys, listener, config))
-    finally:
-        listener.close()
+        finally:
+            _end_children()  # an engine may just be starting: without its process, its thread ends at once
 
 
 def check_binding(host: str, keys: Keys | None) -> None:
@@ -83,13 +81,16 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _listen(host: str, port: int) -> socket.socket:
+@contextmanager
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that listens, before anything slow is done."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(f"cannot listen at {host}:{port}: {error.strerror or error}; choose another --port") from None
+    with listener:
+        yield listener
 
 
 @contextmanager
@@ -100,7 +101,6 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
         yield executor
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-        _end_children()  # an engine may just be starting: without its process, its thread ends at once
 
 
 async def _run(service: Service, keys: Keys | None, listener: socket.socket, config: ServingConfig) -> None:
