@@ -6,14 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rewards.answer import grade
+from rewards.answer import quick
 from rewards.answers.choices import LETTERS, options, reference
 from rewards.failures import failed
 from rewards.registry import reward
 from rewards.sample import Judgement, Sample, brief
 from rewards.verifiers.reading import LONGEST
 
-_DOUBTED = re.compile(r"\b(?:cannot|can't|unable to|reference answer|do(?:n't| not) know)\b|无法|不知道", re.IGNORECASE)
+_DOUBTED = re.compile(
+    r"\b(?i:cannot|can't|unable to|reference answer|do(?:n't| not) know|someone|give up)\b|无法|不知道"
+    r"|\bor \(?[A-J]\b(?! \w)"
+)
+"""Words that leave it unsure whether the letter beside them is meant as the answer."""
 
 
 @reward
@@ -38,7 +42,10 @@ def choice(sample: Sample) -> Judgement:
     if _DOUBTED.search(sample.answer[:LONGEST]):
         return Judgement(0.0, f"no choice in {brief(sample.answer)!r}")
     prompt = "\n".join(f"{letter}. {text}" for letter, text in texts.items())
-    return grade(sample.answer, wanted, "stem", prompt)
+    decided = quick(sample.answer, wanted, "stem", prompt)
+    if isinstance(decided, Judgement):
+        return decided
+    return Judgement(0.0, f"{brief(decided.answer)} is no option")
 
 
 def _by_letter(listed: Any) -> dict[str, str] | None:

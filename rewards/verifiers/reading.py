@@ -31,8 +31,8 @@ _STATED = re.compile(
 
 
 DENIED = re.compile(
-    r"\b(?:not|never|neither|nor|wrong|incorrect|mistaken?|withdraw|retract|disregard|cannot|unable|unsure|reference)\b"
-    r"|n't\b|不|错|没有",
+    r"\b(?:not|never|neither|nor|wrong|incorrect|mistaken?|withdraw|retract|disregard|cannot|unable|unsure|reference|"
+    r"someone|give up|guess(?:ed|ing)?)\b|n't\b|不|错|没有",
     re.IGNORECASE,
 )
 """Words around a letter or coordinates that leave it unsure whether they are meant as the answer."""

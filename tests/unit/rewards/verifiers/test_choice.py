@@ -31,7 +31,8 @@ def sample(answer: str, reference: str | None, prompt: str = "", **metadata: Any
         (r"\boxed{a dog}", 1), (r"\boxed{B. a dog}", 1), ("b", 1), (r"答案是B", 1), ("C", 0), (r"\boxed{a cat}", 0),
         (r"\boxed{B. a cat}", 0), (r"\boxed{B} or \boxed{C}", 0), ("A, B, C, D", 0), (r"\boxed{A B C D}", 0), ("", 0),
         (r"\boxed{ABCD}", 0), (r"\boxed{}", 0), ("I do not know", 0), ("either B or C", 0),
-        ("The reference answer is B, but I cannot solve this.", 0), (r"\boxed{not B}", 0),
+        ("The reference answer is B, but I cannot solve this.", 0), ("B (or A)", 0), (r"\boxed{\text{B (or A)}}", 0),
+        (r"\boxed{not B}", 0),
         (r"\boxed{B}. No, that is wrong: I withdraw it.", 0),
     ],
 )  # fmt: skip
