@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from configs.base import Config, Count, Name, Natural, Positive, Share
 
@@ -35,8 +35,18 @@ class SyntheticSource(_Source):
     """Whether the assistant's turn has the step-by-step trace, or the answer alone."""
     brief: Share = 0.0
     """Share of the traces that are cut to their last sentence, for data of balanced lengths."""
+    part: tuple[Share, Share] = (0.0, 1.0)
+    """Which of the split's questions: those from the first share to below the second. Parts that do not overlap share
+    no question, so that reinforcement learning can have problems that no fine-tuning has shown."""
     seed: Natural = 0
     """Other seeds make other problems of the same split."""
+
+    @model_validator(mode="after")
+    def _part_of_something(self) -> Self:
+        start, end = self.part
+        if start >= end:
+            raise ValueError(f"part is {start:g} to {end:g}, expected a first share below the second")
+        return self
 
 
 class JudgementSource(_Source):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from halyard.data.synthetic import charts, counting, describe, reading, stem, sums, tables
 from halyard.data.synthetic.problem import Generator, Problem, Split
 from halyard.data.types import ImageRef, Message, Row
+from halyard.errors import DataError
 from halyard.tasks import Task
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 Mode = Literal["thinking", "direct"]
 PATIENCE = 20
 """Draws without a new question after which questions may come again: the family has too few at this difficulty."""
+TRIES = 20_000
+"""Draws after which there is no such question: at the least difficulty, a family has few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +62,55 @@ FAMILIES: dict[str, Family] = {
 def make(source: SyntheticSource) -> list[Row]:
     """The rows of a synthetic source, its families in turn.
 
-    The problems of a family depend on seed, split, difficulty and the family alone: not on the mode, nor on
+    The problems of a family depend on seed, split, part, difficulty and the family alone: not on the mode, nor on
     the families beside it. A question comes twice only where a family has too few at this difficulty.
+
+    Raises:
+        DataError: a family has no question in the part that is asked for.
     """
-    streams = {name: problems(name, source.split, source.difficulty, source.seed) for name in source.families}
+    streams = {
+        name: problems(name, source.split, source.difficulty, source.seed, source.part) for name in source.families
+    }
     rows = []
     for i in range(source.rows):
         family = source.families[i % len(source.families)]
         index = i // len(source.families)
         row_id = f"{family}-{source.split}-{source.difficulty}-{source.seed}-{index}-{source.mode}"
         problem = next(streams[family])
-        row = to_row(problem, family, mode=source.mode, row_id=row_id, brief=problem.lot < source.brief)
+        row = to_row(problem, family, mode=source.mode, row_id=row_id, brief=problem.lot("brief") < source.brief)
         rows.append(row)
     return rows
 
 
-def problems(family: str, split: Split, difficulty: float, seed: int) -> Iterator[Problem]:
-    """Endless problems of one family and split, deterministic in all four."""
+def problems(
+    family: str, split: Split, difficulty: float, seed: int, part: tuple[float, float] = (0.0, 1.0)
+) -> Iterator[Problem]:
+    """Endless problems of one family and split, deterministic in all five.
+
+    Raises:
+        DataError: the family has no question in this part of the split.
+    """
     random = Random(f"{family} {split} {difficulty} {seed}")
     seen: set[str] = set()
     while True:
-        problem = _draw(family, split, difficulty, random)
+        problem = _draw(family, split, difficulty, part, random)
         for _ in range(PATIENCE):
             if problem.key not in seen:
                 break
-            problem = _draw(family, split, difficulty, random)
+            problem = _draw(family, split, difficulty, part, random)
         seen.add(problem.key)
         yield problem
 
 
-def _draw(family: str, split: Split, difficulty: float, random: Random) -> Problem:
-    while (problem := FAMILIES[family].generate(random, difficulty)).split != split:
-        pass
-    return problem
+def _draw(family: str, split: Split, difficulty: float, part: tuple[float, float], random: Random) -> Problem:
+    for _ in range(TRIES):
+        problem = FAMILIES[family].generate(random, difficulty)
+        if problem.split == split and part[0] <= problem.lot("part") < part[1]:
+            return problem
+    raise DataError(
+        f"the family {family} has no question of the {split} split in part {part[0]:g} to {part[1]:g} at difficulty "
+        f"{difficulty:g}: take a larger part, or another difficulty"
+    )
 
 
 def to_row(problem: Problem, family: str, *, mode: Mode, row_id: str, brief: bool = False) -> Row:

@@ -43,10 +43,13 @@ class Problem:
         """The only split that this question may appear in, whatever seed or difficulty made it."""
         return "validation" if int(self.key, 16) % VALIDATION_SHARE == 0 else "train"
 
-    @property
-    def lot(self) -> float:
-        """A number in [0, 1) that belongs to this question, whatever else is made: for drawing shares of questions."""
-        return int(self.key, 16) // VALIDATION_SHARE % 1000 / 1000
+    def lot(self, purpose: str) -> float:
+        """A number in [0, 1) that belongs to this question, whatever else is made: for drawing shares of questions.
+
+        Shares for different purposes have nothing to do with each other, nor with the split.
+        """
+        digest = hashlib.sha256(f"{purpose} {self.key}".encode()).digest()
+        return int.from_bytes(digest[:6], "big") / 2**48
 
     @property
     def conclusion(self) -> str | None:

@@ -7,11 +7,13 @@ import operator
 import re
 
 import pytest
+from pydantic import ValidationError
 
 from configs.data import SyntheticSource
 from halyard.data import synthetic
 from halyard.data.drawing import CELL, render
 from halyard.data.types import Row
+from halyard.errors import DataError
 
 ALL = tuple(synthetic.FAMILIES)
 
@@ -232,3 +234,19 @@ def test_a_share_of_the_traces_is_cut_to_the_conclusion() -> None:
     pairs = [(str(a.messages[-1].reasoning), str(b.messages[-1].reasoning)) for a, b in zip(whole, cut, strict=True)]
     assert 250 < sum(a != b for a, b in pairs) < 350
     assert all(a.endswith(b) and (a == b or b.startswith("so ")) for a, b in pairs)
+
+
+def test_parts_that_do_not_overlap_share_no_question() -> None:
+    families = ("sum", "chart", "count", "table", "stem")
+    first = {content(row) for row in make(families=families, rows=600, difficulty=0.25, part=(0.0, 0.6))}
+    second = {content(row) for row in make(families=families, rows=600, difficulty=0.25, part=(0.6, 1.0))}
+    whole = {content(row) for row in make(families=families, rows=600, difficulty=0.25)}
+    assert not first & second
+    assert 0.5 < len(whole & first) / (len(whole & first) + len(whole & second)) < 0.9
+
+
+def test_a_part_of_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"part is 0.5 to 0.5, expected a first share below the second"):
+        SyntheticSource(part=(0.5, 0.5))
+    with pytest.raises(DataError, match=r"family sum has no question of the validation split in part 0.5 to 0.5"):
+        make(families=("sum",), split="validation", difficulty=0.0, part=(0.5, 0.5001))
