@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from configs.faults import nearest
 from configs.load import LoadedRecipe, load_recipe, shipped
 from configs.rewards import RewardsConfig, RewardTerm
@@ -94,4 +96,7 @@ def _stage(loaded: LoadedRecipe, name: str) -> RlStage:
 
 def _alone(name: str, parameters: Mapping[str, Any]) -> RewardsConfig:
     """Rewards of one term: the reward of that name."""
-    return RewardsConfig(terms=(RewardTerm(name=name, parameters=dict(parameters)),))
+    try:
+        return RewardsConfig(terms=(RewardTerm(name=name, parameters=dict(parameters)),))
+    except ValidationError as error:  # a rubric's name stands for a judge, whose parameters are keys of a recipe
+        raise ConfigError("; ".join(fault["msg"].removeprefix("Value error, ") for fault in error.errors())) from error

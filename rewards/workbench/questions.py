@@ -189,6 +189,23 @@ QUESTIONS: tuple[Question, ...] = (
         metadata={"width": 640, "height": 480},
     ),
     Question(
+        name="program",
+        prompt="Write a Python program that reads two whole numbers on one line and prints their sum.",
+        task="exact",
+        reference='[{"input": "2 3", "output": "5"}, {"input": "-4 10", "output": "6"}]',
+        right="```python\nprint(sum(map(int, input().split())))\n```",
+        wrong="```python\nprint(5)\n```",
+        almost="```python\nprint(sum(map(abs, map(int, input().split()))))\n```",
+        others=("```python\nprint(6)\n```", "```python\nprint(input())\n```"),
+        near=(
+            "```python\nimport os\nprint(5)\nos._exit(0)\n```",
+            "```python\nclass Right(str):\n    __eq__ = lambda *_: True\nprint(Right('6'))\n```",
+            "```python\nimport sys\nprint(sys.argv, open('/proc/self/cmdline').read())\n```",
+            "```python\nprint('5\\n6')\n```",
+        ),
+        working="Split the line, make numbers of the parts, add them up.",
+    ),
+    Question(
         name="open question",
         prompt="Why is the sky blue? Answer in one or two sentences.",
         task="open",

@@ -103,6 +103,7 @@ class TestScore:
             ((STRICT, "--answer", "5", "-p", "scale"), "expected KEY=VALUE, as in limit=30"),
             ((STRICT, "--answer", "5", "-p", "scael=2"), "has no parameter scael; did you mean scale?"),
             ((STRICT, "--file", "nowhere.jsonl"), "nowhere.jsonl: there is no such file"),
+            (("thinking", "--answer", "5", "-p", "votes=0"), "thinking is a rubric, and the parameter votes is wrong"),
             (("quickstart", "--answer", "5"), "has 2 RL stages; name the one whose rewards you mean"),
             (("quickstart:rl", "--answer", "5"), "has no RL stage rl"),
             (("quickstart:verifiable-rl", "--answer", "5", "-p", "a=1"), "leave --parameter out"),
