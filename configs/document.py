@@ -14,7 +14,9 @@ from pydantic.fields import FieldInfo
 
 from configs.faults import literal
 from configs.recipe import Recipe
+from configs.rewards import RewardsConfig
 from configs.schema import Model, models, tags
+from configs.term import BaseTerm
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 HEAD = """\
@@ -35,6 +37,8 @@ halyard run quickstart model.build=null model.path=policy/
 
 A field whose default is **required** must be given. *none* as a default means that the field may be left out.
 """
+MANY = 8
+"""Members of a union that are no longer listed wherever it stands; there is one such union, that of terms."""
 WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "anything"}
 
 
@@ -44,10 +48,12 @@ def page() -> str:
 
 
 def _reachable(model: Model) -> list[Model]:
-    """A model and all below it, each once, nearest first."""
+    """A model and all below it, each once, nearest first; what terms have in common stands before them."""
     found = [model]
     for known in found:
         inner = [part for field in known.model_fields.values() for part in models(field.annotation)]
+        if any(issubclass(part, BaseTerm) for part in inner):
+            inner.insert(0, BaseTerm)
         found += [part for part in dict.fromkeys(inner) if part not in found]
     return found
 
@@ -57,16 +63,27 @@ def _section(model: Model) -> Iterator[str]:
     yield ""
     yield _prose(inspect.getdoc(model) or "")
     yield ""
-    yield "| key | type | default | meaning |"
-    yield "|---|---|---|---|"
-    for name, field in model.model_fields.items():
-        if not (name == "type" and tags(model)):
+    if model is BaseTerm:
+        kinds = models(RewardsConfig.model_fields["terms"].annotation)
+        yield f"Types: {', '.join(map(_link, kinds))}."
+        yield ""
+    fields = {name: field for name, field in model.model_fields.items() if not (name == "type" and tags(model))}
+    if model is not BaseTerm and issubclass(model, BaseTerm):
+        fields = {name: field for name, field in fields.items() if name not in BaseTerm.model_fields}
+        yield "Beside the keys of [all terms](#terms)" + (":" if fields else " it has none.")
+        yield ""
+    if fields:
+        yield "| key | type | default | meaning |"
+        yield "|---|---|---|---|"
+        for name, field in fields.items():
             yield f"| `{name}` | {_type(field)} | {_default(field)} | {_meaning(field)} |"
-    yield ""
+        yield ""
 
 
 def _title(model: Model) -> str:
     """What a part is called, as in "engine", or "a stage of type `rl`"."""
+    if model is BaseTerm:
+        return "terms"
     kinds = " or ".join(f"`{tag}`" for tag in tags(model))
     for suffix, noun in (("Stage", "stage"), ("Source", "source"), ("Term", "term")):
         if kinds and model.__name__.endswith(suffix):
@@ -92,6 +109,8 @@ def _words(annotation: Any) -> str:
     if origin is Literal:
         return ", ".join(f"`{part}`" for part in parts)
     if origin in (Union, types.UnionType):
+        if len(models(annotation)) > MANY:
+            return f"one of the [terms](#{_title(BaseTerm)})"
         return ", ".join(_words(part) for part in parts if part is not type(None))
     if origin is tuple:
         inner = [part for part in parts if part is not Ellipsis]

@@ -7,7 +7,7 @@ from halyard.tasks import Task
 
 
 class BaseTerm(Config):
-    """A part of a reward."""
+    """A part of a reward; terms that are made of terms may have any others in them. These keys all terms have."""
 
     weight: NonNegative = 1.0
     """Weight in the sum it is a term of; 0 only records it. Elsewhere than in a sum it is 1 or 0."""
