@@ -50,6 +50,8 @@ async def _http(request: Request, error: Any) -> Response:
     refusal = refusal_of(error)
     if refusal.status == 404:
         refusal = Refusal(404, f"there is nothing at {request.url.path[:200]!r}; /v1/openapi.json lists what there is")
+    elif refusal.status == 400:
+        refusal = Refusal(400, "the body cannot be read: it is no JSON, or goes too deep, or has a number too long")
     elif refusal.status == 405:
         refusal = Refusal(405, f"{request.method} is not what is done at {request.url.path[:200]!r}")
     return await _refused(request, refusal)
@@ -66,6 +68,8 @@ def _fault(errors: Sequence[Any]) -> Refusal:
     if first["type"] == "json_invalid":
         return Refusal(400, "the body is not JSON", code="invalid_json")
     name = ".".join(place)
+    if first["type"] == "missing" and not name:
+        return Refusal(400, "the request has no body; expected JSON", code="invalid_json")
     message = str(first["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     return Refusal(400, f"{name}: {message}" if name else message, param=name or None, code="invalid_value")

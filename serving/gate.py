@@ -1,8 +1,8 @@
 """The gate that every request passes before anything reads it: who asks, how much, how long; and the log of it.
 
 Every path but `/healthz` and `/readyz` asks for a key where there are keys. Where there are none the service
-listens on loopback, and only a browser page from elsewhere could misuse it: so the host that a request names
-must be this machine too.
+listens on loopback, and only a page from elsewhere in a browser could misuse it: so the host and the origin that
+a request names must be this machine too.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Gate:
         if path in OPEN:
             return None
         if self._keys is None:
-            _check_host(headers.get("host", ""))
+            _check_local(headers)
             return LOCAL
         kind, _, key = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not key.strip():
@@ -194,13 +194,15 @@ def _request_id(headers: dict[str, str]) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _check_host(host: str) -> None:
-    """Refuse requests that name another host: a page in a browser that had its own name lead here."""
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-    name = name.strip("[]").lower()
-    if name == "localhost" or _is_loopback(name):
-        return
-    raise Refusal(421, "without API keys this service answers to localhost alone", code="wrong_host")
+def _check_local(headers: dict[str, str]) -> None:
+    """Refuse what a page from elsewhere has a browser send here: it names its own host, or its origin."""
+    origin = headers.get("origin")
+    names = [headers.get("host", ""), *([origin.partition("://")[2]] if origin is not None else [])]
+    for host in names:
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+        name = name.strip("[]").lower()
+        if name != "localhost" and not _is_loopback(name):
+            raise Refusal(421, "without API keys this service answers to localhost alone", code="wrong_host")
 
 
 def _is_loopback(name: str) -> bool:

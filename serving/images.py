@@ -45,7 +45,9 @@ class Images:
         for index, (message, places) in enumerate(zip(messages, urls, strict=True)):
             if message.role != "user" and places:
                 raise Refusal(
-                    400, f"only a user's turn can have images, not a {message.role}'s", param=f"messages[{index}]"
+                    400,
+                    f"only turns of the role user can have images, and this is of {message.role}",
+                    param=f"messages[{index}]",
                 )
             images = [await self._image(url, f"messages[{index}]") for url in places]
             turns.append(_turn(message, tuple(images)))

@@ -81,6 +81,12 @@ async def test_without_keys_a_page_that_names_another_host_is_refused(host) -> N
     assert body["error"]["code"] == "wrong_host"
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example:8000", ""])
+async def test_without_keys_a_page_from_elsewhere_is_refused(origin) -> None:
+    assert (await ask(gate()[0], headers={"origin": origin}))[0] == 421
+    assert (await ask(gate()[0], headers={"origin": "http://localhost:8000"}))[0] == 200
+
+
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1", "[::1]:8000", "[::1]"])
 async def test_loopback_has_several_names(host) -> None:
     assert (await ask(gate()[0], headers={"host": host}))[0] == 200

@@ -96,7 +96,7 @@ async def test_too_many_images_are_refused_before_any_is_read() -> None:
 
 
 async def test_only_users_have_images() -> None:
-    with pytest.raises(Refusal, match="not a system's"):
+    with pytest.raises(Refusal, match="this is of system"):
         await images().chat([message(uri(picture()), role="system")])
 
 

@@ -64,7 +64,7 @@ def test_what_goes_to_the_engine_is_what_was_given() -> None:
     )
     assert body.sampling() == {
         "temperature": 0,
-        "stop": "x",
+        "stop": ["x"],
         "n": 2,
         "ignore_eos": False,
         "stream": True,
