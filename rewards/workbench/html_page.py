@@ -137,14 +137,20 @@ def _curve(curve: Curve) -> str:
     values = [value for series in curve.series.values() for value in series]
     low, high = min(values), max(values)
     span = high - low or 1.0
-    lines = "".join(
-        f'<polyline fill="none" stroke="{COLOURS[i % 3]}" stroke-width="2" points="{_points(series, low, span)}"/>'
-        f'<text x="{LEFT + 8 + 150 * i}" y="14" style="fill:{COLOURS[i % 3]}">— {_text(name)}</text>'
-        for i, (name, series) in enumerate(curve.series.items())
-    )
+    lines = "".join(_line(i, name, series, low, span) for i, (name, series) in enumerate(curve.series.items()))
     return (
         f'<section><h2>{_text(curve.title)}</h2><div class="frame"><svg viewBox="0 0 {WIDTH} {HEIGHT}">'
         f"{''.join(_axis(curve, low, high))}{lines}</svg></div></section>"
+    )
+
+
+def _line(index: int, name: str, series: Sequence[float], low: float, span: float) -> str:
+    """A line with its name; the first is broad and pale, so that it shows behind one that follows it."""
+    colour = COLOURS[index % len(COLOURS)]
+    width, more = ("6", ' stroke-opacity="0.4"') if index == 0 else ("2", "")
+    return (
+        f'<polyline fill="none" stroke="{colour}" stroke-width="{width}"{more} points="{_points(series, low, span)}"/>'
+        f'<text x="{LEFT + 8 + 150 * index}" y="14" style="fill:{colour}">— {_text(name)}</text>'
     )
 
 

@@ -44,7 +44,7 @@ def _tables(found: Probed, earned: list[Attempt]) -> list[Table]:
     if earned:
         columns = ("attack", "question", "response", "reward", "at most", "reason")
         rows = list(map(_earned, earned))
-        tables.insert(0, Table(title="What earned", columns=columns, rows=rows, long=frozenset({"response", "reason"})))
+        tables.append(Table(title="What earned", columns=columns, rows=rows, long=frozenset({"response", "reason"})))
     if found.skipped:
         rows = [Row(item) for item in found.skipped.items()]
         tables.append(Table(title="Questions left out", columns=("question", "why"), rows=rows))

@@ -111,7 +111,7 @@ QUESTIONS: tuple[Question, ...] = (
         wrong=r"\{2\}",
         almost=r"\{-2, 12\}",
         others=(r"\{4\}", r"\{-4, 4\}"),
-        near=(r"\{-2, 0, 2\}", r"[-2, 2]", r"x^2 = 4", r"\{x : x^2 = 4\}"),
+        near=(r"\{-2, 0, 2\}", r"-2 \le x \le 2", r"x^2 = 4", r"\{x : x^2 = 4\}"),
         working="x = 2 and x = -2 both give 4.",
     ),
     Question(

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from support.old_runs import write_run
 from typer.testing import CliRunner, Result
 
 from halyard.cli.main import app
@@ -168,3 +169,24 @@ class TestList:
         found = json.loads(call("list", STRICT, "--json").stdout)
         assert found[0]["summary"] == "The answer is the reference or its box, and nothing else."
         assert found[0]["parameters"][0]["name"] == "scale"
+
+
+@pytest.mark.parametrize("command", ["list", "score", "probe", "compare", "replay"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert "Example: " in result.stdout
+
+
+def test_replay_of_a_run(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "old", [("\\boxed{5}", 0.0), ("\\boxed{6}", 1.0)])
+    common = ("old", STRICT, "--runs", tmp_path / "runs")
+    result = call("replay", *common, "--html", tmp_path / "page.html")
+    assert result.exit_code == 0, result.output
+    assert "groups whose ranking turns  1 of 1" in result.stdout
+    assert "Groups whose ranking turns" in page(tmp_path / "page.html").text
+    found = json.loads(call("replay", *common, "--json").stdout)
+    assert (found["agreement"], found["mean_reward"], found["groups_turned"]) == (0.0, [0.5, 0.5], 1)
+    refused = call("replay", "new", STRICT, "--runs", tmp_path / "runs")
+    assert refused.exit_code == 2
+    assert "there is no run new" in refused.stderr

@@ -5,46 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.old_runs import write_run
 
-from halyard.data.types import Message, Prompt, Rollout, Verdict, VersionSpan
 from halyard.errors import ConfigError
-from halyard.runs.rollouts import record
-from halyard.runs.stage import StageFolder
 from rewards.workbench.replay import Replay, read_steps, rl_stage
 from rewards.workbench.trial import replay_run
 
 WEAK = Path(__file__).resolve().parents[3] / "support" / "rewards" / "weak.py"
-
-
-def write(run: Path, rewards: list[list[tuple[str, float | None]]], stage: str = "04-rl") -> Path:
-    """A stage of one step for each list; every list is one group of (text, reward then); the reference is 5."""
-    folder = StageFolder(run / "stages" / stage)
-    (run / "stages" / stage).mkdir(parents=True, exist_ok=True)
-    prompt = Prompt(id="q", messages=(Message(role="user", text="2+3?"),), answer="5", task="math", thinking=False)
-    for step, group in enumerate(rewards, start=1):
-        records = [
-            record(
-                prompt,
-                Rollout(
-                    prompt_id="q",
-                    index=index,
-                    prompt_token_ids=(1,),
-                    response_token_ids=(2, 3),
-                    rollout_logprobs=(-0.1, -0.1),
-                    text=text,
-                    finish_reason="stop",
-                    spans=(VersionSpan(start=0, stop=2, policy_version=0),),
-                    seed=index,
-                ),
-                Verdict(reward=reward, status="failed" if reward is None else "ok"),
-                step=step,
-                occurrence=step,
-                state="trained",
-            )
-            for index, (text, reward) in enumerate(group)
-        ]
-        folder.write_rollouts(step, records)
-    return folder.path
 
 
 async def replayed(stage: Path, steps: int | None = None) -> Replay:
@@ -54,14 +21,12 @@ async def replayed(stage: Path, steps: int | None = None) -> Replay:
 
 async def test_what_would_have_differed(tmp_path: Path) -> None:
     right, wrong = r"\boxed{5}", r"\boxed{6}"
-    stage = write(
+    stage = write_run(
         tmp_path,
-        [
-            [(right, 1.0), (wrong, 0.0)],  # as it was
-            [(right, 0.0), (wrong, 1.0)],  # turned
-            [(right, 1.0), (wrong, 1.0)],  # was level, is not
-            [(right, None), (wrong, 0.5)],  # one could not be judged then
-        ],
+        [(right, 1.0), (wrong, 0.0)],  # as it was
+        [(right, 0.0), (wrong, 1.0)],  # turned
+        [(right, 1.0), (wrong, 1.0)],  # was level, is not
+        [(right, None), (wrong, 0.5)],  # one could not be judged then
     )
     found = await replayed(stage)
     assert found.agreement == pytest.approx(3 / 8)  # the first two, and the right one of the third group
@@ -76,14 +41,14 @@ async def test_what_would_have_differed(tmp_path: Path) -> None:
 
 
 async def test_some_steps_are_spread_over_the_stage(tmp_path: Path) -> None:
-    stage = write(tmp_path, [[("5", 1.0), ("6", 0.0)]] * 9)
+    stage = write_run(tmp_path, *[[("5", 1.0), ("6", 0.0)]] * 9)
     assert [step[0][0].step for step in read_steps(stage, 3)] == [1, 5, 9]
     assert [step[0][0].step for step in read_steps(stage, 1)] == [1]
     assert len(list(read_steps(stage, 100))) == 9
 
 
 async def test_a_run_is_not_touched(tmp_path: Path) -> None:
-    stage = write(tmp_path, [[("5", 1.0), ("6", 0.0)]])
+    stage = write_run(tmp_path, [("5", 1.0), ("6", 0.0)])
     before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
     await replayed(stage)
     assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
@@ -92,8 +57,8 @@ async def test_a_run_is_not_touched(tmp_path: Path) -> None:
 def test_stages_go_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no rollouts: only stages of type rl"):
         rl_stage(tmp_path, None)
-    write(tmp_path, [[("5", 1.0)]], "02-first")
-    last = write(tmp_path, [[("5", 1.0)]], "05-second")
+    write_run(tmp_path, [("5", 1.0)], stage="02-first")
+    last = write_run(tmp_path, [("5", 1.0)], stage="05-second")
     assert rl_stage(tmp_path, None) == last
     assert rl_stage(tmp_path, "first").name == "02-first"
     with pytest.raises(ConfigError, match="no rollouts of a stage third; it has those of first, second"):
