@@ -19,12 +19,13 @@ from rewards.answers.lists import Either, Listed
 from rewards.answers.measured import TOLERANCE, Measured
 from rewards.answers.references import reference as read
 from rewards.failures import failed
-from rewards.hazards import disguise, hazard
+from rewards.hazards import LONGEST, disguise, hazard
 from rewards.identity import identity
 from rewards.normal import TEXT_MARK, compact, plain, spaced, tidy
 from rewards.sample import Judgement, brief
 from rewards.structure import boxes, split
 
+_ASIDE = re.compile(r"[\s,;(]*(?:\\text\{[\s,(]*)?\b(?:since|because)\b.*$|[，,]?因为.*$", re.DOTALL)
 _WORKED = re.compile(r"[+*^!]|\\(?:cdot|times|binom)(?![a-zA-Z])")
 
 
@@ -74,9 +75,12 @@ def quick(
     chosen = final(answer, _is_list(kind))
     if chosen.fault:
         return Judgement(0.0, chosen.fault)
+    if len(chosen.text) > max(LONGEST, 2 * len(reference)):
+        return Judgement(0.0, f"refused: an answer of {len(chosen.text)} characters")
     if hidden := disguise(chosen.text):
         return Judgement(0.0, hidden)
-    question = Question(tidy(chosen.text), reference, task, prompt, tolerance)
+    said = chosen.text if _ASIDE.search(reference) else _ASIDE.sub("", chosen.text)
+    question = Question(tidy(said), reference, task, prompt, tolerance)
     return _compare(question, kind)
 
 

@@ -18,20 +18,32 @@ _RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
 _SYMBOLS = str.maketrans(
     {"−": "-", "–": "-", "‐": "-", "‑": "-", "×": "\\times ", "·": "\\cdot ", "⋅": "\\cdot ", "∙": "\\cdot ",
-     "•": "\\cdot ", "÷": "/", "°": "^\\circ ", "π": "\\pi ", "∞": "\\infty ", "’": "'", "‘": "'", "“": '"',
+     "•": "\\cdot ", "÷": "/", "°": "^\\circ ", "∞": "\\infty ", "’": "'", "‘": "'", "“": '"',
      "”": '"', "≤": "\\le ", "≥": "\\ge ", "⩽": "\\le ", "⩾": "\\ge ", "≠": "\\ne ", "∪": "\\cup ", "∩": "\\cap ",
      "∈": "\\in ", "±": "\\pm ", "∓": "\\mp ", "→": "\\to ", "⟶": "\\to ", "⇒": "\\to ",
      "⇌": "\\rightleftharpoons ", "⇄": "\\rightleftharpoons ", "∅": "\\emptyset ", "≈": "\\approx ",
      "ℝ": "\\mathbb{R} ", "∨": "\\lor ", "∧": "\\land ", "∖": "\\setminus ", "⟨": "\\langle ", "⟩": "\\rangle ",
-     "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ", "γ": "\\gamma ", "λ": "\\lambda ", "φ": "\\phi ",
-     "ω": "\\omega ", "。": "."}
+     
+     "。": "."}
 )  # fmt: skip
+_GREEK = str.maketrans(
+    {
+        "π": "\\pi ",
+        "θ": "\\theta ",
+        "α": "\\alpha ",
+        "β": "\\beta ",
+        "γ": "\\gamma ",
+        "λ": "\\lambda ",
+        "φ": "\\phi ",
+        "ω": "\\omega ",
+    }
+)
 _WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"))
 _SPACING = re.compile(
     r"(?<!\\)\\(?:[,;:!> ]|(?:q?quad|left|right|[bB]igg?[lr]?|displaystyle|limits)(?![a-zA-Z]))|(?<!\\)~"
 )
 _TEXT = re.compile(
-    r"\\(?:text|mathrm|mbox|textrm|textbf|mathbf|boldsymbol|textit|mathit|operatorname|rm|ce|textsf|mathsf)\s*"
+    r"\\(?:text|mathrm|mbox|textrm|textbf|mathbf|boldsymbol|textit|mathit|operatorname|rm|ce|textsf|mathsf|underline|emph)\s*"
     r"\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 _TILDE = re.compile(r"(?<=\d)\s*~\s*(?=\d)(?!\d{3}(?!\d))")
@@ -63,7 +75,7 @@ _SPELLINGS = (
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _SIMPLE = re.compile(r"[\w\s.,/+]*", re.ASCII)
 _IDLE_SPACE = re.compile(r"(\\[a-zA-Z]+ (?=[a-zA-Z]))|(?<![\d,]) | (?!\d)")
-_ONE_LETTER_FIRST = re.compile(r"^(?:[a-zA-Z](?:_\{?\w\}?)?|[a-zA-Z]\([a-zA-Z]\)|p ?H)=(?=[^=]+$)")
+_ONE_LETTER_FIRST = re.compile(r"^(?:[a-zA-Z](?:_\{?\w\}?)?|[a-zA-Z](?:'|\^-1)?\([a-zA-Z]\)|p ?H)=(?=[^=]+$)")
 
 
 def tidy(text: str) -> str:
@@ -99,7 +111,7 @@ def spaced(tidied: str) -> str:
         text = _TEXT.sub(rf" {TEXT_MARK}\1", text)
         for pattern, spelling in _SPELLINGS:
             text = pattern.sub(spelling, text)
-        text = _VULGAR.sub(_fraction, text)
+        text = _VULGAR.sub(_fraction, text).translate(_GREEK)
     text = " ".join(text.split())
     while len(text) > 2 and text[0] == "{" and text[-1] == "}" and _closes_at_end(text):
         text = text[1:-1].strip()

@@ -20,6 +20,7 @@ from sympy import Equality, I, simplify
 
 from rewards.answer import Question, judgement, same_expression
 from rewards.answers.references import reference
+from rewards.answers.units import unit
 from rewards.failures import failed
 from rewards.latex import disarm
 from rewards.normal import TEXT_MARK
@@ -40,7 +41,8 @@ _LATEX = [LatexExtractionConfig()]
 
 def checker() -> Callable[[Question], Judgement]:
     """The function that a pool's process runs, warmed up."""
-    equal(Question("x + 1", "1 + x"))
+    equal(Question("f(x) + 1", "1 + f(x)"))
+    unit("m")  # pint has to be loaded before the process is sealed
     return equal
 
 

@@ -15,13 +15,18 @@ LETTERS = "ABCDEFGHIJ"
 
 _LEAD = re.compile(
     r"^(?:(?:the )?(?:correct |right |final )?(?:answer|option|choice|letter|选项?|答案)s?"
-    r"(?: is| are|是|:)? ?[:：]?)+\s*",
+    r"(?: is| are|是|:)?(?: therefore| thus| then| hence)? ?[:：]?)+\s*",
     re.IGNORECASE,
 )
 _ONE = re.compile(r"\(?\s*([A-Ja-j])\s*\)?\s*[.:]?")
-_WITH_TEXT = re.compile(r"(?:\(\s*([A-J])\s*\)|([A-J])\s*[).:,]|([A-J]) [-=]|([a-j])\s*\))\s*(.+)")
-_SEVERAL = re.compile(r"\(?[A-J]\)?(?:(?:\s*(?:,|;|、|and|&|和|及)\s*|\s+)+\(?[A-J]\)?)+", re.IGNORECASE)
+_WITH_TEXT = re.compile(r"(?:\(\s*([A-J])\s*\)|([A-J])\s*[).:,]|([A-J]) [-]|([a-j])\s*\)|([A-J])\s*(?=\())\s*(.+)")
+_SEVERAL = re.compile(r"\(?[A-J]\)?(?:[\s,;、&]*(?:and|[和及])?[\s,;、&]*\(?(?<![A-Za-z])[A-J]\)?)+", re.IGNORECASE)
 _TOGETHER = re.compile(r"[A-J]{2,}")
+_DOUBTED = re.compile(
+    r"\b(?:but|cannot|can't|not sure|unsure|maybe|perhaps|guess)\b|(?<![a-z])(?:or|and|/|或)\s*\(?[A-J]\b(?! \w)",
+    re.IGNORECASE,
+)
+"""Words that leave it unsure whether the letter before them is meant."""
 _BEHIND = re.compile(r"(.+?)\s*\(\s*([A-J])\s*\)")
 _OPTION = re.compile(r"(?:^|[\s(（])\(?([A-J])\s*[).:．、）]\s*")
 _RULED_OUT = re.compile(r"[,;]?\s*(?:and |but )?not \(?[A-J]\)?$", re.IGNORECASE)
@@ -46,8 +51,8 @@ class Chosen:
         (right,) = self.letters
         both = _WITH_TEXT.fullmatch(text)
         if both:
-            letter = (both[1] or both[2] or both[3] or both[4]).upper()
-            return letter == right and self._agrees(right, both[5])
+            letter = next(filter(None, both.groups())).upper()
+            return letter == right and self._agrees(right, both[6])
         behind = _BEHIND.fullmatch(text)
         if behind:
             return behind[2] == right and self._agrees(right, behind[1])
@@ -57,7 +62,7 @@ class Chosen:
     def _agrees(self, letter: str, text: str) -> bool:
         """Whether the text beside a letter does not belong to another option."""
         text = text.split(" because ")[0]
-        if letters(text) or words(text) in LETTERS.lower():
+        if letters(text) or words(text) in LETTERS.lower() or _DOUBTED.search(text):
             return False
         own = self.kinds.get(letter)
         if own is None or _same_text(own, self.texts[letter], text):
@@ -117,7 +122,7 @@ def reference(text: str) -> tuple[frozenset[str], str] | None:
         return None
     both = _WITH_TEXT.fullmatch(bare)
     if both and (both[1] or both[2]) and not letters(bare):
-        return frozenset(both[1] or both[2]), both[5]
+        return frozenset(both[1] or both[2]), both[6]
     found = letters(bare)
     together = bool(_TOGETHER.fullmatch(bare)) and list(bare) != sorted(set(bare))
     return (found, "") if found and not together else None

@@ -18,7 +18,7 @@ from rewards.structure import box_spans
 
 LONGEST_BARE = 200
 """Characters of a text without box that may be nothing but the answer."""
-MOST_BOXES = 20
+MOST_BOXES = 100
 
 _HIDDEN = re.compile(r"\\(?:[hv]?phantom|textcolor|color|[lrc]lap|smash|transparent)(?![a-zA-Z])")
 _LISTING = re.compile(r"(?:\\text\{\s*(?:and|or)\s*\}|\\\(|\\\)|[a-zA-Z]\s*=|and|or|[和或与及]|以及|[\s,;、.$])*")
@@ -44,7 +44,8 @@ _INSIDE = re.compile(
     r"^(?:\\text\{\s*)?(?:(?:the )?(?:final )?answer\s*(?:is|:|=)|答案\s*(?:是|为)?\s*[:：]?)\s*\}?", re.IGNORECASE
 )
 _LABEL = re.compile(
-    r"(?:\b(?:final|correct)?\s*answer\s*(?:is|would be|:|=|：)|答案\s*(?:是|为|:|：)|####)[\s:：]*(?:option\s+|选项?)?"
+    r"(?:\b(?<!reference )(?:answer|(?:correct|right|best) (?:option|choice))\s*(?:is|would be|:|=|：)"
+    r"|答案\s*(?:是|为|:|：)|####)[\s:：]*(?:(?:therefore|thus|then|hence|simply)\s+)?(?:option\s+|选项?)?"
     r"((?:[^\n。.]|\.(?=\S))+)",
     re.IGNORECASE,
 )
@@ -80,6 +81,8 @@ def final(answer: str, listed: bool) -> Final:
 def _of_several(answer: str, listed: bool) -> Final:
     """The last box, all boxes of a list, or no commitment."""
     spans = box_spans(answer)
+    if len(spans) > MOST_BOXES:
+        return Final("", f"{len(spans)} boxes")
     texts = [answer[span.start : span.end].strip() for span in spans]
     between = [answer[one.after : other.before] for one, other in pairwise(spans)]
     kept = [texts[0]]

@@ -11,7 +11,7 @@ from rewards.normal import TEXT_MARK, compact, spaced, unassigned
 
 _EQUALS = re.compile(r"\\approx(?![a-zA-Z])|(?<![<>!\\])=(?!=)")
 _CONSTANT = re.compile(rf"(?:^|(?<=[+-])){TEXT_MARK}?(?:C|c|K|k|const(?:ant)?\.?)(?=$|[+-])")
-_NAME = re.compile(r"(?:[a-zA-Z]|\\[a-zA-Z]+)(?:_\{?\w+\}?)?(?:\([a-zA-Z](?:,[a-zA-Z])*\)|')?")
+_NAME = re.compile(r"(?:[a-zA-Z]|\\[a-zA-Z]+)(?:_\{?\w+\}?)?(?:(?:'|\^-1)?\([a-zA-Z](?:,[a-zA-Z])*\)|')?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ MARKS = re.compile(r"\\(?:uparrow|downarrow|triangle|Delta)(?![a-zA-Z])|[↑↓�
 _CHARGE = re.compile(r"\^\{?\s*(\d*)\s*([+-])\s*(\d*)\s*\}?$|\^\{?\s*([+-]+)\s*\}?$|(?<=[A-Za-z\d)\]])(\d?)([+-]+)$")
 _TOKEN = re.compile(r"([A-Z][a-z]?)|([(\[])|([)\]])|(\d+)|(\*)")
 _NAMED = re.compile(r".+\(([^()\s]*\d[^()\s]*|[A-Z][a-z]?[A-Z][^()\s]*)\)")
+_KIND = re.compile(r"\s+(?:gas|ions?|molecules?)$")
+_ALKYL = re.compile(r"^CH3(?:CH2)+(?!\d)")
 _ELECTRON = re.compile(r"e(?:\^?\{?-\}?)?")
 
 
@@ -49,14 +51,20 @@ def formula(text: str) -> Formula | None:
     >>> formula("SO_4^{2-}")
     Formula(text='SO4', atoms=(('O', 4), ('S', 1)), charge=-2)
     """
-    text = MARKS.sub("", STATE.sub("", text.replace(TEXT_MARK, " "))).strip()
+    text = _KIND.sub("", MARKS.sub("", STATE.sub("", text.replace(TEXT_MARK, " "))).strip())
     text = re.sub(r"\s*(?:\\cdot(?![a-zA-Z])|\\times(?![a-zA-Z])|[*.])\s*(?=\d*[A-Z])", "*", text).replace(" ", "")
     if _ELECTRON.fullmatch(text):
         return Formula("e", (), -1)
     text, charge = _without_charge(text)
-    text = re.sub(r"[_{}]", "", text).replace("\\", "")
+    text = _ALKYL.sub(_condensed, re.sub(r"[_{}]", "", text).replace("\\", ""))
     atoms = _atoms(text)
     return None if atoms is None else Formula(text, atoms, charge)
+
+
+def _condensed(found: re.Match[str]) -> str:
+    """CH3CH2 as C2H5."""
+    carbons = 1 + len(found[0][3:]) // 3
+    return f"C{carbons}H{2 * carbons + 1}"
 
 
 def _without_charge(text: str) -> tuple[str, int]:
@@ -76,7 +84,7 @@ def _without_charge(text: str) -> tuple[str, int]:
 
 def _is_ion(text: str) -> bool:
     """Whether a digit behind it and before a sign is a charge: Fe3+, but NH4+ and MnO4-."""
-    return len(re.findall("[A-Z]", text)) == 1
+    return len(re.findall("[A-Z]", text)) == 1 or text.endswith("]")
 
 
 def _atoms(text: str) -> tuple[tuple[str, int], ...] | None:

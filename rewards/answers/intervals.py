@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf
+from math import inf, isfinite
 from typing import NamedTuple
 
 from rewards.answers.kind import Decide
@@ -22,6 +22,7 @@ _AND = re.compile(
     rf"\\cap(?![a-zA-Z])|\\land(?![a-zA-Z])|(?<![a-zA-Z\\])[{TEXT_MARK}]?and(?![a-zA-Z])|且|,(?![^(\[]*[)\]])"
 )
 _LETTER = re.compile(r"[a-zA-Z](?:_\{?\w\}?)?|\\[a-z]+")
+_SIZE = re.compile(r"(?:\||\\[lr]vert)[a-zA-Z](?:\||\\[lr]vert)")
 _MEMBER = re.compile(r"^(?:[a-zA-Z]|\\[a-z]+)\\in(?![a-zA-Z])")
 _BUILDER = re.compile(r"\\\{[a-zA-Z](?:\\in\\mathbb\{R\})?(?:\\mid|\||:)(.+)\\\}")
 _REALS = ("\\mathbb{R}", "R", "allrealnumbers", "allreals", "全体实数")
@@ -121,6 +122,8 @@ def _inequality(text: str) -> tuple[Piece, ...] | None:
         if _LETTER.fullmatch(right) and not _LETTER.fullmatch(left):
             left, relation, right = right, _FLIPPED.get(relation, relation), left
         end = _end(right)
+        if end is not None and _SIZE.fullmatch(left):
+            return _around_zero(relation, end)
         if not _LETTER.fullmatch(left) or end is None:
             return None
         return _half_line(relation, end)
@@ -129,6 +132,13 @@ def _inequality(text: str) -> tuple[Piece, ...] | None:
         second = _inequality(" ".join(tokens[2:]))
         return None if first is None or second is None else _both(first, second)
     return None
+
+
+def _around_zero(relation: str, size: float) -> tuple[Piece, ...]:
+    """What `|x|<a` or `|x|>a` says."""
+    if relation in ("<", "\\le"):
+        return _both(_half_line(relation, size), _half_line(_FLIPPED[relation], -size))
+    return (*_half_line(_FLIPPED.get(relation, relation), -size), *_half_line(relation, size))
 
 
 def _half_line(relation: str, end: float) -> tuple[Piece, ...]:
@@ -195,6 +205,7 @@ class Region:
 
 
 def _alike(one: Piece, other: Piece) -> bool:
+    ends = ((one.low, other.low), (one.high, other.high))
     if one[2:] != other[2:]:
         return False
-    return all(a == b or abs(a - b) <= SLACK * max(1.0, abs(b)) for a, b in zip(one[:2], other[:2], strict=True))
+    return all(a == b or (isfinite(a - b) and abs(a - b) <= SLACK * max(1.0, abs(b))) for a, b in ends)

@@ -77,7 +77,7 @@ def expanded(parts: list[str]) -> list[str]:
     r"""The parts with each `2\pm x` written out as two.
 
     >>> expanded([r"\pm 3"])
-    ['3', '-3']
+    ['3', '- 3']
     """
     out: list[str] = []
     for part in parts:
@@ -187,7 +187,7 @@ def ordered_words(text: str) -> list[str] | None:
 def matrix(text: str) -> list[list[str]] | None:
     r"""The cells of a matrix, by rows; None for what is none. Works on a spaced form."""
     found = re.fullmatch(
-        r"\s*(?:[([|]\s*)?\\begin\{([bpvBV]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}\s*(?:[)\]|]\s*)?",
+        r"\s*(?:[([|]\s*)?\\begin\{([bpB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}\s*(?:[)\]|]\s*)?",
         text,
         re.DOTALL,
     )

@@ -24,7 +24,8 @@ LARGEST_UNCERTAINTY = 0.05
 """Relative uncertainty up to which `9.8 ± 0.1` still commits to 9.8."""
 
 _LEAD = re.compile(
-    rf"^[{TEXT_MARK} ]*(?:(?:in |the |year |about |approximately |approx\.? |around |约|大约)+|\\approx ?|\\sim ?)",
+    rf"^[{TEXT_MARK} ]*(?:(?:in |the |year |p[HK] |about |approximately |approx\.? |around |约|大约)+"
+    r"|\\approx ?|\\sim ?)",
     re.IGNORECASE,
 )
 _CHAIN = re.compile(r"\\approx(?![a-zA-Z])|\\simeq(?![a-zA-Z])|\\equiv(?![a-zA-Z])|(?<![<>!=])=(?!=)")

@@ -43,6 +43,9 @@ _NUMBER = re.compile(
     )""",
     re.VERBOSE,
 )
+_RECURRING = re.compile(
+    r"(-?)(\d+)\.(\d*?)(?:\\(?:overline|bar|dot)\{?(\d{1,9})\}?|(\d{1,4}?)\5{2,})(\.{3}|…|\\[lc]?dots)?"
+)
 _SMALL = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen"
@@ -110,7 +113,24 @@ def number(text: str) -> Fraction | None:
     found = figure(text)
     if found and found.end == len(text):
         return found.value
-    return None if found else in_words(text)
+    return recurring(text) if found else in_words(text)
+
+
+def recurring(text: str) -> Fraction | None:
+    r"""The number that a recurring decimal is, None for something else.
+
+    >>> recurring(r"0.\overline{3}"), recurring("0.333...")
+    (Fraction(1, 3), Fraction(1, 3))
+    """
+    found = _RECURRING.fullmatch(text)
+    if not found or len(text) > LONGEST:
+        return None
+    sign, whole, first, over, again, dots = found.groups()
+    if over is None and (again is None or not dots):
+        return None
+    start, block = first or "", over or again
+    value = int(whole + start) + Fraction(int(block), 10 ** len(block) - 1)
+    return (-1 if sign else 1) * value / 10 ** len(start)
 
 
 def in_words(text: str) -> Fraction | None:
@@ -183,12 +203,14 @@ def _chinese_whole(text: str) -> Fraction | None:
     if re.fullmatch(r"\d+(\.\d+)?[千百]?", text):
         scale = _CHINESE_SCALES.get(text[-1], 1)
         return Fraction(text.rstrip("千百")) * scale
-    total, digit = 0, 0
+    total, digit, unit = 0, 0, 1
     for character in text:
         if character in _CHINESE_SCALES:
-            total, digit = total + (digit or 1) * _CHINESE_SCALES[character], 0
+            unit = _CHINESE_SCALES[character]
+            total, digit = total + (digit or 1) * unit, 0
         elif character in _CHINESE_DIGITS:
             digit = _CHINESE_DIGITS[character]
+            unit = 1 if digit == 0 else unit
         else:
             return None
-    return Fraction(total + digit)
+    return Fraction(total + digit * max(1, unit // 10))  # 一百五 is 150, 一百零五 is 105

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from halyard.tasks import Task
-from rewards.answers.numerals import figure, in_words
+from rewards.answers.numerals import figure, in_words, number
 from rewards.answers.units import NONE, Unit, spelled, unit
 from rewards.identity import value
 from rewards.normal import TEXT_MARK, compact
@@ -22,6 +22,7 @@ _VARIABLES = tuple("xyznabtrhdu")
 _SCALE_WORD = re.compile(rf"[\s{TEXT_MARK}]*(hundred|thousand|million|billion|trillion|万|亿)(?![a-zA-Z])")
 _SCALE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12,
           "万": 10**4, "亿": 10**8}  # fmt: skip
+_PART = re.compile(rf"(\d+(?:\.\d+)?)[ {TEXT_MARK}]*([A-Za-zμ一-鿿]+)[ ,{TEXT_MARK}]*(?:and )?")
 _PLAIN = re.compile(r"(?:[\d.\s+*/(){}^-]|\\frac|\\cdot|\\times)*")
 _SUM = re.compile(r"[\d)}]\s*(?:[+*-]|\\cdot|\\times)\s*[\d(\\]")
 """A sum or product of plain numbers hands the question back: 17+25 is no answer where 42 is."""
@@ -59,7 +60,7 @@ def quantity(text: str, task: Task) -> Quantity | None:
         return Quantity(found.value * scale, found.decimals, found.figures, unit(currency) or NONE)
     behind = _unit_behind(rest, task) if not currency else None
     if behind is None:
-        return _computed(text, currency, task)
+        return _summed(text) or _computed(text, currency, task)
     return Quantity(found.value * scale, found.decimals, found.figures, behind)
 
 
@@ -93,43 +94,58 @@ def _nouns(rest: str, marked: bool) -> Unit | None:
     return NONE if words in ("unit", "units") else Unit(1.0, ((words.removesuffix("s"), 1),))
 
 
+def _summed(text: str) -> Quantity | None:
+    """`2 hours 30 minutes`; and `2+`, as chemists write a charge."""
+    charge = re.fullmatch(r"(\d{1,2}) ?([+-])", text)
+    if charge:
+        return Quantity(Fraction(int(charge[2] + charge[1])), None, None, NONE)
+    parts = _PART.findall(text)
+    if not 2 <= len(parts) <= 3 or _PART.sub("", text).strip():
+        return None
+    units = [unit(name) for _, name in parts]
+    if any(one is None or one.dimensions != (units[0] or NONE).dimensions or one.offset for one in units):
+        return None
+    total = sum(float(Fraction(size)) * (one or NONE).factor for (size, _), one in zip(parts, units, strict=True))
+    first = units[0] or NONE
+    return Quantity(Fraction(total / first.factor).limit_denominator(10**9), None, None, first)
+
+
 def _worded(text: str, currency: str) -> Quantity | None:
     """`twelve`, `五元`, `three apples`."""
     if currency or len(text) > 60 or "\\" in text:
         return None
-    number = in_words(text)
-    if number is not None:
-        return Quantity(number, None, None, NONE)
+    whole = in_words(text)
+    if whole is not None:
+        return Quantity(whole, None, None, NONE)
     if text.isascii():
         words = text.replace(TEXT_MARK, " ").split()
         splits = [(" ".join(words[:end]), " ".join(words[end:])) for end in range(len(words) - 1, 0, -1)]
     else:
         splits = [(text[:end], text[end:]) for end in range(len(text) - 1, 0, -1)]
     for front, behind in splits[:6]:
-        number = in_words(front)
-        if number is not None:
+        count = in_words(front)
+        if count is not None:
             found = unit(behind) or _nouns(behind, True)
-            return None if found is None else Quantity(number, None, None, found)
+            return None if found is None else Quantity(count, None, None, found)
     return None
 
 
 def _computed(text: str, currency: str, task: Task) -> Quantity | None:
     r"""`2\pi\text{ cm}`: a figure that has to be worked out."""
-    splits = [(text, "")]
-    if TEXT_MARK in text[1:]:
-        splits.append((text[: (mark := text.index(TEXT_MARK, 1))], text[mark:]))
-    elif "^\\circ" in text:
-        splits.append((text[: (mark := text.index("^\\circ"))], text[mark:]))
-    elif "%" in text:
-        splits.append((text[: (mark := text.index("%"))], text[mark:]))
-    elif " " in text:
-        splits.append((text[: (mark := text.rindex(" "))], text[mark:]))
-    for front, behind in splits:
-        number = None if _handed_back(front) else closed_number(compact(front))
-        if number is not None:
+    for front, behind in ((text, ""), _front_and_unit(text)):
+        figure_ = None if _handed_back(front) else closed_number(compact(front))
+        if figure_ is not None:
             found = unit(currency) if not behind else _unit_behind(behind, task)
-            return None if found is None else Quantity(number, None, None, found)
+            return None if found is None else Quantity(figure_, None, None, found)
     return None
+
+
+def _front_and_unit(text: str) -> tuple[str, str]:
+    """A text cut where its unit may begin."""
+    for mark in (text.find(TEXT_MARK, 1), text.find("^\\circ"), text.find("%"), text.rfind(" ")):
+        if mark > 0:
+            return text[:mark], text[mark:]
+    return text, ""
 
 
 def _handed_back(text: str) -> bool:
@@ -138,8 +154,8 @@ def _handed_back(text: str) -> bool:
 
 def closed_number(text: str) -> float | Fraction | None:
     """The real number that a formula without letters is, exactly where it is written so."""
-    found = figure(text)
-    if found and found.end == len(text):
-        return found.value
+    found = number(text)
+    if found is not None:
+        return found
     worked_out = value(text)
     return worked_out.real if worked_out is not None and not worked_out.imag else None

@@ -11,11 +11,10 @@ from rewards.answers.quantities import Quantity, quantity
 from rewards.answers.units import NONE
 from rewards.normal import TEXT_MARK, spaced
 
+LONGEST = 100
 SLACK = 1e-9
 
-_DASHED = re.compile(
-    rf"(.*[\d}})%A-Za-z])[\s{TEXT_MARK}]*(?:--?|to|至|到|—|\\sim|{TEXT_MARK})[\s{TEXT_MARK}]*(?=[-+\d.\\])(.+)"
-)
+_SEPARATOR = re.compile(rf"[\s{TEXT_MARK}]*(?:--?|\bto\b|至|到|—|\\sim(?![a-zA-Z]))[\s{TEXT_MARK}]*")
 _BETWEEN = re.compile(rf"[\s{TEXT_MARK}]*(?:between|from)\s+(.+?)\s+(?:and|to)\s+(.+)", re.IGNORECASE)
 _ABOUT = re.compile(r"(.*?)\\pm(?![a-zA-Z])(.+)")
 
@@ -65,15 +64,25 @@ def read(text: str) -> Range | None:
     >>> read("10-15 km").high.value
     Fraction(15, 1)
     """
-    text = text.replace("\\sim", TEXT_MARK) if TEXT_MARK not in text else text
+    if len(text) > LONGEST:
+        return None
     about = _ABOUT.fullmatch(text)
     if about:
         return _about(about[1].strip(), about[2].strip())
-    found = _BETWEEN.fullmatch(text) or _DASHED.fullmatch(text)
-    if not found:
-        return None
-    low, high = quantity(found[1].strip(f" {TEXT_MARK}("), "stem"), quantity(found[2].strip(f" {TEXT_MARK}"), "stem")
-    if low is None or high is None or figure(found[1].strip(f" {TEXT_MARK}(")) is None:
+    between = _BETWEEN.fullmatch(text)
+    if between:
+        return _ends(between[1], between[2])
+    for found in _SEPARATOR.finditer(text, 1):
+        ends = _ends(text[: found.start()], text[found.end() :])
+        if ends:
+            return ends
+    return None
+
+
+def _ends(low_text: str, high_text: str) -> Range | None:
+    low_text, high_text = low_text.strip(f" {TEXT_MARK}("), high_text.strip(f" {TEXT_MARK}")
+    low, high = quantity(low_text, "stem"), quantity(high_text, "stem")
+    if low is None or high is None or figure(low_text) is None:
         return None
     low = low if low.unit != NONE else low._replace(unit=high.unit)
     high = high if high.unit != NONE else high._replace(unit=low.unit)

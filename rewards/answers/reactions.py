@@ -65,7 +65,8 @@ def _side(text: str) -> dict[Formula, Fraction] | None:
 def is_reaction(text: str) -> bool:
     """Whether a reference is a chemical equation."""
     found = reaction(text)
-    return found is not None and any(len(one.atoms) > 1 or one.text[-1].isdigit() for side in found for one, _ in side)
+    compound = found is not None and any(len(one.atoms) > 1 for side in found for one, _ in side)
+    return found is not None and (compound or "\\" in text)
 
 
 @dataclass(frozen=True, slots=True)

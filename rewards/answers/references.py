@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from halyard.tasks import Task
-from rewards.answers import choices, dates, formulas, intervals, lists, quantities, ranges, reactions, truth
+from rewards.answers import atoms, choices, dates, formulas, intervals, lists, quantities, ranges, reactions, truth
 from rewards.answers.expressions import Expression, equation
 from rewards.answers.kind import Decide, Kind
 from rewards.answers.lists import Either
@@ -24,11 +24,9 @@ REMEMBERED = 4096
 DEEPEST = 3
 """Lists within lists."""
 
-_WORD = re.compile(
-    rf"{TEXT_MARK}[^\W\d_].*|(?:[^\W\d_]{{3,}}|[A-Z][a-z])(?:[ ,'-]*[^\W\d_]+)*\.?|[^\x00-\xff]*[一-鿿]+[^\x00-\xff]*"
-    rf"|[^\W\d_]+(?: [^\W_]+)+|(?:sp|[A-Za-z]{{2,}}-?)\^?\d",
-    re.DOTALL,
-)
+_LETTERS = re.compile(r"(?:[^\W\d_]|[ ,'-])*\.?")
+_BEGINS = re.compile(r"[^\W\d_]{3}|[A-Z][a-z]|[一-鿿]|[^\W\d_]+ ")
+_SPACED_WORDS = re.compile(r"[^\W\d_]+(?: [^\W_]+)+|(?:sp|[A-Za-z]{2,}-?)\^?\d")
 _FUNCTION = re.compile(r"(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|max|min|det|arc\w*)(?![a-z])")
 _SHARE = re.compile(r"percent|per cent|%|百分", re.IGNORECASE)
 
@@ -50,7 +48,7 @@ class _Reader:
 
     def read(self, text: str, depth: int = 0) -> Kind:
         particular = (self._choice, self._truth, self._nothing, self._whole_number)
-        science = (self._date, self._reaction, self._sequence, self._substance, self._ratio, self._range)
+        science = (self._date, self._reaction, self._sequence, self._atom, self._substance, self._ratio, self._range)
         general: tuple[Callable[[str, int], Kind | None], ...] = (
             self._matrix, self._region, self._named, self._measured, self._listed, self._equation, self._words
         )  # fmt: skip
@@ -110,6 +108,10 @@ class _Reader:
         form = spaced(text)
         found = reactions.reaction(form) if reactions.is_reaction(form) else None
         return found and reactions.Reacting(found)
+
+    def _atom(self, text: str, _: int) -> Kind | None:
+        found = atoms.atom(spaced(text))
+        return atoms.Written(found) if found else None
 
     def _substance(self, text: str, _: int) -> Kind | None:
         form = spaced(text).strip(f" {TEXT_MARK}")
@@ -201,9 +203,14 @@ class _Reader:
 
     def _words(self, text: str, _: int) -> Kind | None:
         form = spaced(text)
-        if _WORD.fullmatch(form) and not _FUNCTION.search(form):
-            return Words(text)
-        return None
+        return Words(text) if _is_words(form) and not _FUNCTION.search(form) else None
+
+
+def _is_words(form: str) -> bool:
+    """Whether a spaced form is words and no product of letters."""
+    if form[:1] == TEXT_MARK and form[1:2].isalpha():
+        return True
+    return bool(_BEGINS.match(form) and _LETTERS.fullmatch(form)) or bool(_SPACED_WORDS.fullmatch(form))
 
 
 def _right_side(form: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rewards.answers.kind import Decide, Kind, all_of
 from rewards.answers.lists import split
+from rewards.answers.numerals import number
 from rewards.normal import TEXT_MARK, spaced
 
 _RELATION = re.compile(r"\s*(\\to(?![a-zA-Z])|>|<)\s*")
@@ -59,7 +60,8 @@ class Ratio:
         """Whether the answer is the same proportion, cancelled or not, or as one number."""
         other = ratio(spaced(answer))
         if other is None:
-            return False
+            share = number(spaced(answer))
+            return share is not None and len(self.terms) == 2 and float(share) * self.terms[1] == self.terms[0]
         return len(other) == len(self.terms) and all(
             abs(one * other[0] - two * self.terms[0]) <= 1e-9 * abs(one * other[0])
             for one, two in zip(self.terms, other, strict=True)

@@ -32,6 +32,9 @@ def truth(text: str) -> bool | None:
     said = {"\\checkmark": "true", "\\times": "false"}.get(bare) or words(bare) or bare
     if said in _TRUE or said in _FALSE:
         return said in _TRUE
+    first, comma, rest = bare.partition(",")
+    if comma and (leading := truth(first)) is not None:
+        return leading if truth(rest) in (leading, None) else None
     positive = _NEGATED.sub("", said)
     if len(positive) == 1 or positive == said or positive not in _TRUE | _FALSE:
         return None

@@ -25,11 +25,12 @@ _OWN = {
 _CONSTANTS = frozenset("cekGRnpxyzijqrwvfbEIOPQUXYZD")
 """Letters that are constants or prefixes to pint, and variables to everyone else."""
 _PER = frozenset(("per", "/", "每"))
-_TOKEN = re.compile(
-    r"\s*(?:([A-Za-zμΩÅ°%$€£¥¢℃一-鿿]+|1(?=/))|\^?\s*\{?\s*\(?([+-]?\d{1,2})\)?\s*\}?(?![\d.])|([*/()]))"
-)
+_EXPONENT = r"\^?\s*(?:\{\s*([+-]?\d{1,2})\s*\}|\(([+-]?\d{1,2})\)|([+-]?\d{1,2}))(?![\d.])"
+_TOKEN = re.compile(rf"\s*(?:([A-Za-z_μΩÅ°%$€£¥¢℃一-鿿]+|1(?=/))|{_EXPONENT}|([*/()]))")
 _DEGREE = r"(?:\^\s*\{?\s*\\circ\s*\}?|°|(?<![a-z])deg(?:rees?)?)"
 _SPELLINGS = (
+    (re.compile(r"\belectron[ -]?volts?\b", re.IGNORECASE), "eV"),
+    (re.compile(r"\blight[ -]?years?\b", re.IGNORECASE), "light_year"),
     (re.compile(r"\\mu(?![a-zA-Z])\s*~?\s*"), "μ"),
     (re.compile(r"\\(?:Omega|ohm)(?![a-zA-Z])"), "Ω"),
     (re.compile(r"\\(?:AA|angstrom)(?![a-zA-Z])"), "Å"),
@@ -95,7 +96,8 @@ def _tokens(text: str) -> list[str | int] | None:
         found = _TOKEN.match(text, position)
         if not found or found.end() == position:
             return None
-        name, exponent, operator = found.groups()
+        name, *exponents, operator = found.groups()
+        exponent = next(filter(None, exponents), None)
         tokens.append(int(exponent) if exponent else name or operator)
         position = found.end()
     return tokens if len(tokens) <= 24 else None

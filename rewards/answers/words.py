@@ -18,6 +18,10 @@ _LEAD = re.compile(
 )
 _LABEL = re.compile(r"^(?:the )?(?:final |correct )?answer(?: is|:|=)? ?|^答案(?:是|为|:)? ?", re.IGNORECASE)
 _MARKUP = str.maketrans({TEXT_MARK: " ", "\\": " ", "^": None, "{": None, "}": None})
+_GENERIC = frozenset(("reaction", "bond", "bonding", "process", "function", "compound", "force"))
+"""Nouns that add nothing to an adjective: `endothermic` is `an endothermic reaction`."""
+_VERBS = frozenset(("increase", "decrease", "double", "triple", "halve", "converge", "diverge", "rise", "fall"))
+_NEGATIONS = frozenset(("not", "never", "neither", "nor", "no", "hardly", "doesnt", "first", "then"))
 _SYNONYMS = (
     frozenset((
         "no solution", "no real solution", "no solution exists", "there is no solution", "there are no solution",
@@ -25,7 +29,10 @@ _SYNONYMS = (
         "no such value", "不存在解", "nothing",
     )),
     frozenset(("undefined", "does not exist", "dne", "not defined", "不存在", "is undefined", "no limit")),
-    frozenset(("infinitely many", "infinitely many solution", "infinite", "无穷多", "无数个", "无穷多解", "无数解")),
+    frozenset((
+        "infinitely many", "infinitely many solution", "infinite", "infinity", "infty",
+        "无穷多", "无数个", "无穷多解", "无数解",
+    )),
 )  # fmt: skip
 
 
@@ -63,7 +70,18 @@ class Words:
         wanted, found = words(self.text), words(answer)
         if found == wanted or _squeezed(found) == _squeezed(wanted):
             return bool(wanted) or answer == self.text
-        return any(wanted in group and found in group for group in _SYNONYMS)
+        if any(wanted in group and found in group for group in _SYNONYMS):
+            return True
+        longer, shorter = sorted((found, wanted), key=len, reverse=True)
+        return longer.removeprefix(f"{shorter} ") in _GENERIC or _says(found, wanted)
+
+
+def _says(found: str, wanted: str) -> bool:
+    """Whether `it doubles` or `the series converges` says that something doubles, or converges."""
+    subject = found.removesuffix(f" {wanted}").split()
+    return (
+        found.endswith(f" {wanted}") and len(subject) in (1, 2) and wanted in _VERBS and _NEGATIONS.isdisjoint(subject)
+    )
 
 
 def _squeezed(text: str) -> str:
@@ -75,7 +93,7 @@ def infinite(text: str) -> int:
     bare = spaced(text).replace(TEXT_MARK, "").replace(" ", "").lower()
     negative = bare.startswith(("-", "negative", "minus", "负"))
     bare = re.sub(r"^(?:[+-]|positive|negative|plus|minus|正|负)", "", bare)
-    return (-1 if negative else 1) if bare in ("\\infty", "infty", "infinity", "无穷大", "无穷", "∞") else 0
+    return (-1 if negative else 1) if bare in ("\\infty", "infty", "infinity", "infinite", "无穷大", "无穷", "∞") else 0
 
 
 @dataclass(frozen=True, slots=True)
