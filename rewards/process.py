@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import psutil
 
@@ -20,8 +21,8 @@ from rewards.sample import Judgement
 from rewards.worker import BOOT, Job, Reply
 
 PATIENCE = 5
-"""Times a limit that an item may take by the clock; the limits themselves are processor time, so that a busy
-machine does not fail what an idle one judges."""
+"""Times a limit that an item may take by the clock. The limits themselves do not count what others kept the process
+from working, so that a busy machine does not fail what an idle one judges."""
 SLOW = 0.1
 """Share of the deadline after which an item is slow, and others no longer wait for it."""
 LIFETIME = 10_000
@@ -39,6 +40,7 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._cpu = 0.0
+        self._look: tuple[float, float] | None = None
         self._judged = 0
         self._spent = self._closed = False
 
@@ -116,7 +118,7 @@ class WorkerProcess:
 
     def _receive(self, deadline: float, slow: Callable[[], None]) -> Reply | None:
         """The next reply; None for the answer to a recall."""
-        began = time.monotonic()
+        began, self._look = time.monotonic(), None
         try:
             if not self._answers(SLOW * deadline, began):
                 slow()
@@ -164,11 +166,23 @@ class WorkerProcess:
         assert self._pipe is not None
         wait = limit
         while not self._pipe.poll(wait):
-            spent, elapsed = self._cpu_seconds() - self._cpu, time.monotonic() - began
+            elapsed = time.monotonic() - began
+            spent = self._spent_seconds(elapsed)
             if spent >= limit or elapsed >= PATIENCE * limit:
                 return False
             wait = max(0.01, min(limit - spent, PATIENCE * limit - elapsed))
         return True
+
+    def _spent_seconds(self, elapsed: float) -> float:
+        """How long an item has worked, or slept since it was first looked at, but not waited for a processor."""
+        assert self._process is not None
+        worked = self._cpu_seconds() - self._cpu
+        try:
+            delayed = int(Path(f"/proc/{self._process.pid}/schedstat").read_bytes().split()[1]) / 1e9
+        except (OSError, IndexError):  # another system than Linux
+            return worked
+        self._look = self._look or (elapsed, delayed)
+        return max(worked, elapsed - self._look[0] - (delayed - self._look[1]))
 
     def _cpu_seconds(self) -> float:
         assert self._process is not None
@@ -178,9 +192,10 @@ class WorkerProcess:
         return self._cpu
 
     def _died(self) -> Judgement:
+        code = self._exit_code()
         if self._closed:
             return failed("closed", "the pool was closed")
-        return failed("crash", f"the process died with exit code {self._exit_code()}")
+        return failed("crash", f"the process died with exit code {code}")
 
     def _exit_code(self) -> int | None:
         assert self._process is not None

@@ -91,6 +91,15 @@ def test_nobody_waits_behind_a_slow_item(opened: Opener) -> None:
     assert slow.result(60).reason.startswith("timeout: ")
 
 
+def test_sleep_counts_as_time(opened: Opener) -> None:
+    pool = opened(deadline=1.0)
+    asked(pool, SAY)
+    began = time.monotonic()
+    (judgement,) = asked(pool, ("sleep", 60))
+    assert judgement.reason.startswith("timeout: ")
+    assert time.monotonic() - began < 0.9 * process.PATIENCE
+
+
 def test_a_slow_item_in_time_keeps_its_verdict_and_its_process(opened: Opener) -> None:
     pool = opened(deadline=2.0)
     pid, *slow = asked(pool, ("pid", 0), *[("spin", 0.3)] * 4)

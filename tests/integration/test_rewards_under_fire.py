@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from configs.rewards import AnswerTerm, FormatTerm, PythonTerm, RewardsConfig
 from halyard.data.types import Verdict
-from rewards.answer import Question
 from rewards.grader import Answered, Grader
-from rewards.pool import Pool
-from rewards.process import PATIENCE
 from rewards.sample import Sample
 from rewards.scorer import Scorer
-from rewards.worker import Job
 
 UNRULY = Path(__file__).parent.parent / "support" / "rewards"
-SYMBOLIC = Job("rewards.symbolic", "checker")
 DEADLINE = 1.0
-BOMB = Question("(x+y+z+w)^{900}", "1")
-"""An expansion that no pre-screen knows: it must be killed."""
+BOMB = "+".join(rf"\sin^{{{i}}}({i}x)\cos^{{{i}}}({i}y)" for i in range(2, 30))
+"""An expression that no pre-screen knows, and that takes algebra for ever."""
 
 EQUAL = [
     ("2\\sqrt{3}", "\\sqrt{12}"), ("(x+1)^2", "x^2+2x+1"), ("\\{3, 1, 2\\}", "\\{1,2,3\\}"), ("5 m", "5"), ("3!", "6"),
@@ -41,15 +32,7 @@ EQUAL = [
 UNEQUAL = [
     ("2\\sqrt{3}", "\\sqrt{13}"), ("(x+1)^2", "x^2+2x+2"), ("(1,2)", "(2,1)"), ("1, 2", "1, 2, 3"), ("5x", "5"),
     ("1.41421356", "\\sqrt{2}"), ("41 or 42", "41"), ("[40,42]", "41"), ("\\pm 3", "3"), ("0/0", "1"), ("1/0", "1"),
-    ("5", "\\infty"), ("x", "5"), ("NaN", "5"), ("\\frac{1.7}{10^{19}}", "1.6e-19"), ("\\pi", "3.14159"), ("5 5", "55"),
-]  # fmt: skip
-HOSTILE = [
-    "9^{9^{9^9}}", "9**9**9**9", "2^{10^9}+1", "1000000000!", "\\binom{1000000000}{500000000}", "{" * 50_000,
-    "{" * 50_000 + "}" * 50_000, "\\boxed{" * 14_000, "(" * 20_000, "\\frac{" * 400 + "1" + "}" * 400, "\\sqrt{" * 300,
-    "1" * 100_000, "+".join("1" * 50_000), "x" * 100_000, "$" * 100_000, "\x00\x00", "5\x00", "\u200b" * 1000, "\ud800",
-    "\\sum_{k=1}^{10^9} k^k", "\\log(2^{2^{2^{2^2}}})", "\\sin(10^{10^8})", "__import__('os').system('false')",
-    "(x+y+z+w)^{900}", "+".join("1" * 490), "abcdefghijklmnopqrstuvwxyz" * 38, "\\int" * 300, "^" * 900, "{}" * 400,
-    "\\frac{\\frac{\\frac{\\frac{1}{x}}{y}}{z}}{w}" * 20, "((((((((((x))))))))))" * 40, "\\text{" * 150 + "}" * 150,
+    ("5", "\\infty"), ("x", "5"), ("NaN", "5"), ("\\frac{1.7}{10^{19}}", "1.6e-19"), ("3.14159", "\\pi"), ("5 5", "55"),
 ]  # fmt: skip
 
 
@@ -71,119 +54,10 @@ async def test_algebra_tells_right_from_wrong(grader: Grader) -> None:
     assert [pair for pair, one in zip(UNEQUAL, wrong, strict=True) if one.score != 0] == []
 
 
-async def test_hostile_answers_are_never_paid_and_never_hang(grader: Grader) -> None:
-    for answer in HOSTILE:
-        began = time.monotonic()
-        bare, boxed, after = await grader.grade(
-            [Answered(answer, "5", "math"), answered(answer), answered("(x+1)^2", "x^2+2x+1")]
-        )
-        assert time.monotonic() - began < 3 * PATIENCE * DEADLINE, answer[:50]
-        assert bare.score in (0, None), answer[:50]
-        assert boxed.score in (0, None), answer[:50]
-        assert boxed.reason
-        assert after.score == 1, f"the answer after {answer[:50]} got {after}"
-
-
 async def test_a_reference_that_cannot_be_read_is_no_zero(grader: Grader) -> None:
     (judgement,) = await grader.grade([answered("x^2", "\\frac{\\frac{")])
     assert judgement.score is None
-    assert judgement.reason.startswith("the reference cannot be read")
-
-
-def test_what_takes_too_long_is_killed_and_replaced() -> None:
-    pool = Pool(SYMBOLIC, workers=1, deadline=0.5)
-    try:
-        good = Question("x + x", "2x")
-        futures = [pool.submit(item) for item in (good, BOMB, good, BOMB, good)]
-        found = [future.result(60) for future in futures]
-        assert [one.score for one in found] == [1, None, 1, None, 1]
-        assert found[1].reason == "timeout: no verdict in 0.5 s, killed"
-    finally:
-        pool.close()
-
-
-def test_a_process_killed_from_outside_is_replaced() -> None:
-    before = set(psutil.Process().children())
-    pool = Pool(SYMBOLIC, workers=1, deadline=5.0)
-    try:
-        assert pool.submit(Question("x + x", "2x")).result(60).score == 1
-        (child,) = set(psutil.Process().children()) - before
-        child.kill()
-        child.wait(5)
-        found = [pool.submit(Question("x + x", "2x")).result(60) for _ in range(2)]
-        assert [one.score for one in found] == [1, 1]
-    finally:
-        pool.close()
-    assert not child.is_running()
-
-
-def test_a_pool_serves_threads_and_event_loops_alike() -> None:
-    pool = Pool(SYMBOLIC, workers=1, deadline=5.0)
-    scores: list[float | None] = []
-
-    def in_thread() -> None:
-        scores.append(pool.submit(Question("x + x", "2x")).result(60).score)
-
-    def in_loop() -> None:
-        judgements = asyncio.run(pool.judge([Question("x + x", "2x"), Question("x + x", "3x")]))
-        scores.extend(one.score for one in judgements)
-
-    threads = [threading.Thread(target=target) for target in (in_thread, in_loop, in_thread, in_loop)]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        assert sorted(scores, key=str) == [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]
-    finally:
-        pool.close()
-
-
-def test_a_closed_pool_leaves_nothing_behind() -> None:
-    before = set(psutil.Process().children())
-    pool = Pool(SYMBOLIC, workers=2, deadline=60.0)
-    futures = [pool.submit(BOMB) for _ in range(3)]
-    time.sleep(0.2)
-    pool.close()
-    assert all(future.result(5).score is None for future in futures)
-    assert pool.submit(BOMB).result(5).reason == "closed: the pool is closed"
-    assert set(psutil.Process().children()) == before
-
-
-def test_processes_die_with_their_parent() -> None:
-    program = (
-        "import os, psutil\n"
-        "from rewards.pool import Pool\nfrom rewards.worker import Job\nfrom rewards.answer import Question\n"
-        "pool = Pool(Job('rewards.symbolic', 'checker'), workers=1, deadline=60.0)\n"
-        "pool.submit(Question('x', 'x + 0')).result(60)\n"
-        "pool.submit(Question('(x+y+z+w)^{900}', '1'))\n"
-        "print(psutil.Process().children()[0].pid, flush=True)\n"
-        "os.kill(os.getpid(), 9)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    child = int(done.stdout)
-    for _ in range(100):
-        if not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"process {child} outlived its parent")
-
-
-def test_a_job_that_cannot_start_says_why() -> None:
-    pool = Pool(Job("rewards.symbolic", "no_such_factory"), workers=1, deadline=1.0)
-    try:
-        judgement = pool.submit(BOMB).result(60)
-        assert judgement.score is None
-        assert "no_such_factory" in judgement.reason
-    finally:
-        pool.close()
-
-
-def test_what_cannot_be_pickled_says_so() -> None:
-    pool = Pool(SYMBOLIC, workers=1, deadline=1.0)
-    judgement = pool.submit(lambda: None).result(1)
-    assert judgement.score is None
-    assert "cannot be sent" in judgement.reason
+    assert judgement.reason.startswith("bad reference: ")
 
 
 @asynccontextmanager
@@ -242,18 +116,6 @@ async def test_an_async_function_runs_where_the_loop_is() -> None:
     assert (wrong.status, wrong.reason) == ("failed", "patient: raised: patient: RuntimeError: on purpose")
 
 
-def test_memory_is_limited() -> None:
-    job = Job("rewards.calls", "judge_with", ("unruly.py", "by_request", {}, str(UNRULY)))
-    pool = Pool(job, workers=1, deadline=5.0, memory_gib=1.0)
-    try:
-        judgement = pool.submit(sample("memory")).result(60)
-        assert judgement.score is None
-        assert judgement.reason.startswith("memory: ")
-        assert pool.submit(sample("ok")).result(60).score == 1
-    finally:
-        pool.close()
-
-
 async def test_plain_answers_start_no_algebra() -> None:
     program = (
         "import asyncio, sys\n"
@@ -273,9 +135,9 @@ async def test_a_whole_recipe_under_fire() -> None:
     texts = [
         "\\boxed{5}",
         "\\boxed{\\frac{10}{2}}",
-        "\\boxed{(x+y+z+w)^{900}}",
+        f"\\boxed{{{BOMB}}}",
         "\\boxed{9^{9^9}}",
-        "5",
+        "not 4\nbut 5",
         "\\boxed{5} \\boxed{5}",
     ]
     samples = [
@@ -287,4 +149,4 @@ async def test_a_whole_recipe_under_fire() -> None:
         await scorer.close()
     rewards = [verdict.reward for verdict in verdicts]
     assert rewards == [pytest.approx(1.0), pytest.approx(1.0), None, pytest.approx(0.1), 0.0, pytest.approx(0.9)]
-    assert scorer.failures == {"answer: timeout": 1}
+    assert verdicts[2].reason.startswith("answer: timeout: ")

@@ -71,3 +71,31 @@ _DEEDS: dict[str, Callable[[Any], Any]] = {
     "unpicklable": lambda _: Judgement(1.0, "", {"a": lambda: 0}),  # pyright: ignore[reportArgumentType]
     "nothing": lambda _: None,
 }
+
+
+def burglar() -> Callable[[tuple[str, str]], Any]:
+    """The function of a job that tries to break out of its process; it sets all up before the seal."""
+    import ctypes
+    import socket
+    from pathlib import Path
+
+    import sympy
+
+    ways: dict[str, Callable[[str], Any]] = {
+        "eval": lambda _: eval("1+1"),
+        "exec": lambda trace: exec(f"open({trace!r}, 'w')"),
+        "sympify": lambda trace: sympy.sympify(f"open({trace!r}, 'w')"),
+        "lambdify": lambda _: sympy.lambdify([], "1"),
+        "system": lambda trace: os.system(f"touch {trace}"),
+        "popen": lambda trace: subprocess.run(["touch", trace], check=True),
+        "fork": lambda _: os.fork(),
+        "socket": lambda _: socket.create_connection(("127.0.0.1", 9), 0.1),
+        "write": lambda trace: Path(trace).write_text("x"),
+        "remove": lambda _: Path("pyproject.toml.not-there").unlink(),
+        "ctypes": lambda _: ctypes.CDLL(None),
+    }
+
+    def break_out(item: tuple[str, str]) -> Judgement:
+        return Judgement(1.0, f"did {ways[item[0]](item[1])}")
+
+    return break_out
