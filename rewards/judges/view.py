@@ -9,8 +9,8 @@ from rewards.judges.screen import clean, emptiness, flattery
 from rewards.sample import Judgement, Sample
 from rewards.structure import BOXED_TASKS, format_fault, last_boxed, split
 
-ECHO = 16
-"""Characters of a question's own words that no response has by chance."""
+ECHO = 4
+"""Words of a question, one after the other, that no response has by chance."""
 
 
 def unasked(rubric: Rubric, sample: Sample) -> Judgement | None:
@@ -37,9 +37,15 @@ def unasked(rubric: Rubric, sample: Sample) -> Judgement | None:
 
 def _echo(rubric: Rubric, text: str) -> str:
     """Whether a text has the words of a question that is put without a fence: it would pass for the question."""
-    words = " ".join(text.casefold().split())
-    fixed = (" ".join(part.casefold().split()) for part in re.split(r"\{\w+\}", rubric.wording or ""))
-    return "it repeats the question" if any(len(part) >= ECHO and part in words for part in fixed) else ""
+    if rubric.wording is None:
+        return ""
+    asked = (_runs(part) for part in re.split(r"\{\w+\}", rubric.wording))
+    return "it repeats the question" if not _runs(text).isdisjoint(set().union(*asked)) else ""
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.casefold())
+    return set(zip(*(words[start:] for start in range(ECHO)), strict=False))
 
 
 def texts(rubric: Rubric, sample: Sample, *names: str) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ import re
 import pytest
 from PIL import Image
 from support.chat_server import Asked, Reply, rules, says
+from support.judge_attacks import ATTACKS
 
 from halyard.data.images import from_data_uri
 from halyard.data.types import ImageRef
@@ -227,6 +228,14 @@ async def test_what_repeats_a_question_without_a_fence_is_not_asked(benched, sam
     async with benched(lambda asked: says("yes"), rubric="consistency") as bench:
         (judgement,) = await bench.judge(sample(5, reasoning=echo))
     assert judgement[:2] == (0.0, "not asked: the reasoning works on the judge: it repeats the question")
+    assert bench.server.asked == []
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_attacks_on_the_judge_are_not_shown_to_it(benched, sample, attack) -> None:
+    async with benched(lambda asked: says("yes"), rubric="consistency") as bench:
+        judged = await bench.judge(sample(attack.format(5)), sample(5, reasoning=attack.format("2 + 3 = 6. so 6.")))
+    assert [one.score for one in judged] == [0.0, 0.0]
     assert bench.server.asked == []
 
 
