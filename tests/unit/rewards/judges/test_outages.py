@@ -13,7 +13,6 @@ import pytest
 from support.chat_server import Asked, Reply, rules, says
 
 from halyard.errors import ConfigError, RewardError
-from rewards.judges import http
 
 SOUND = {"logic": "yes", "grounding": "yes", "consistency": "yes"}
 HTML = "<html><body>Please log in</body></html>"
@@ -243,5 +242,7 @@ async def test_a_cancelled_question_leaves_the_judge_usable(benched, sample) -> 
         assert len(bench.server.asked) == 2  # the first was answered while nobody waited, and kept
 
 
-def test_a_huge_reply_is_not_read_to_its_end() -> None:
-    assert len(BAD["too large"].body) > http.LARGEST
+async def test_a_huge_reply_is_not_read_to_its_end(benched, sample) -> None:
+    async with benched(lambda asked: BAD["too large"], retries=1) as bench:
+        (judgement,) = await bench.judge(sample())
+    assert judgement.reason == "judge: no verdict: it answered more than 1 MiB (tries: 1)"
