@@ -222,6 +222,8 @@ def _values(parameters: Sequence[str] | None) -> dict[str, Any]:
 def _tell(page: Page, values: dict[str, Any], *, as_json: bool, html: Path | None, rows: int) -> None:
     """Show a page: as HTML in a file, as JSON, or on the terminal."""
     if html is not None:
+        if not html.absolute().parent.is_dir():
+            raise ConfigError(f"there is no folder {html.absolute().parent} to write {html.name} to")
         from halyard.runs.atomic import write_text
         from rewards.workbench.html_page import to_html
 

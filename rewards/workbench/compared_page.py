@@ -19,7 +19,7 @@ def compare_page(names: tuple[str, str], found: Comparison) -> Page:
     table = Table(title="Where they disagree", columns=columns, rows=list(map(_pair, different)), long=LONG)
     return Page(
         title=f"{first}  against  {second}",
-        subtitle=f"{len(found.pairs)} cases",
+        subtitle=f"{len(found.pairs)} case{'s' * (len(found.pairs) != 1)}",
         figures=[
             Figure(
                 name="agreement",

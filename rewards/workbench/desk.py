@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from configs.faults import nearest
+from configs.judge import JudgeTerm
 from configs.load import LoadedRecipe, load_recipe, shipped
-from configs.rewards import RewardsConfig, RewardTerm
+from configs.rewards import RewardsConfig, RewardTerm, all_terms
 from configs.stages import RlStage
 from halyard.data.types import Verdict
 from halyard.errors import ConfigError
@@ -53,6 +54,8 @@ async def desk(
         RewardError: its file cannot be run.
     """
     config, root = find(name, parameters or {})
+    if judge is None and any(isinstance(term, JudgeTerm) and term.url is None for _, term in all_terms(config.terms)):
+        raise ConfigError(f"{name} asks a judge model, and does not say where it is: add --judge http://HOST:PORT/v1")
     # No number of failed verdicts stops a trial: they are what it shows.
     patient = config.model_copy(update={"max_failure_share": 1.0})
     scorer = await Scorer.start(patient, judge=Court(url=judge, root=root), root=root)

@@ -36,7 +36,7 @@ def score_page(name: str, scored: Sequence[Scored], seconds: float) -> Page:
         tables.insert(0, Table(title="By kind", columns=columns, rows=[_kind(kind) for kind in kinds]))
     return Page(
         title=name,
-        subtitle=f"{len(scored)} cases",
+        subtitle=f"{len(scored)} case{'s' * (len(scored) != 1)}",
         figures=[*accuracy(tally(scored)), _mean(scored), speed(seconds, len(scored))],
         tables=tables,
     )

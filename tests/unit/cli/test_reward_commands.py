@@ -108,7 +108,10 @@ class TestScore:
             (("quickstart", "--answer", "5"), "has 2 RL stages; name the one whose rewards you mean"),
             (("quickstart:rl", "--answer", "5"), "has no RL stage rl"),
             (("quickstart:verifiable-rl", "--answer", "5", "-p", "a=1"), "leave --parameter out"),
-            (("quickstart:mixed-rl", "--answer", "5"), "a judge term without url"),
+            (
+                ("quickstart:mixed-rl", "--answer", "5"),
+                "quickstart:mixed-rl asks a judge model, and does not say where it is: add --judge",
+            ),
             ((STRICT, "--answer", "5", "--gate", "0.5"), "--gate needs labelled cases"),
         ],
     )
