@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
@@ -12,16 +13,19 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
+from vllm.entrypoints.serve import create_error_response
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
-from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+from vllm.v1.engine.exceptions import EngineGenerateError
 
-from halyard.errors import DataError, EngineError, HalyardError
+from halyard.errors import DataError, HalyardError
 from serving.catalogue import Snapshot
 from serving.engine import Frontend
 from serving.errors import Refusal
 from serving.exchange import Exchange
 from serving.service import Service
 from serving.slots import Slot
+
+log = logging.getLogger("halyard.serving")
 
 Ask = Callable[[Frontend], Awaitable[Any]]
 _TRIES = 2
@@ -107,16 +111,12 @@ async def _ask(job: Job, slot: Slot, stack: AsyncExitStack) -> Any:
             return answer
         await stack.enter_async_context(aclosing(answer))
         first = await anext(answer)
-    except (EngineDeadError, EngineError) as error:
-        raise _told(slot, error) from None
-    except EngineGenerateError as error:
-        raise _told(slot, error.__cause__ or error) from None
-    except (Refusal, asyncio.CancelledError, TimeoutError):
+    except (Refusal, TimeoutError):
         raise
     except DataError as error:
         raise Refusal(400, str(error), param="messages") from None
-    except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # how vLLM refuses requests
-        raise _refusal(400, str(error), getattr(error, "parameter", None)) from None
+    except Exception as error:  # vLLM's refusals are of a dozen classes, which it tells apart itself
+        raise _told(slot, error) from error
     error = _error_in(first)
     if error is not None:
         if not slot.engine.alive:
@@ -125,14 +125,18 @@ async def _ask(job: Job, slot: Slot, stack: AsyncExitStack) -> Any:
     return first, answer
 
 
-def _told(slot: Slot, error: BaseException) -> Exception:
-    """What an engine's failure means for the request."""
+def _told(slot: Slot, error: Exception) -> Exception:
+    """What an engine's failure, or its refusal of a request, means for the client."""
     if not slot.engine.alive:
         return _Died()
-    if isinstance(error, ValueError | TypeError):
-        return _refusal(400, str(error), None)
-    sentence = str(error) if isinstance(error, HalyardError) else "the engine failed on this request"
-    return Refusal(500, sentence, code="engine_failed")
+    if isinstance(error, HalyardError):
+        return Refusal(500, str(error), code="engine_failed")
+    cause = error.__cause__ if isinstance(error, EngineGenerateError) else error
+    found = create_error_response(cause if isinstance(cause, Exception) else error).error
+    if found.code < 500:
+        return _refusal(found.code, found.message, found.param)
+    log.error("%s failed on a request", slot.engine.name, exc_info=error)
+    return Refusal(500, "the engine failed on this request", code="engine_failed")
 
 
 async def _rest(

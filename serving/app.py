@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 import halyard
 from serving.errors import Refusal
-from serving.gate import Gate, refusal_of
+from serving.gate import Gate, fault, refusal_of
 from serving.keys import Keys
 from serving.routes import openai, probes, snapshots
 from serving.service import Service
@@ -37,6 +37,7 @@ def make_app(service: Service, keys: Keys | None) -> ASGIApp:
         app.include_router(router)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)
     return Gate(app, keys=keys, limits=service.config.limits, ended=service.ended)
 
@@ -44,6 +45,11 @@ def make_app(service: Service, keys: Keys | None) -> ASGIApp:
 async def _refused(request: Request, error: Any) -> Response:
     request.scope["state"]["exchange"].error = error.code or f"refused_{error.status}"
     return JSONResponse(error.body, status_code=error.status, headers=error.headers)
+
+
+async def _failed(request: Request, _: Any) -> Response:
+    """The answer to a fault of the service itself; the gate logs it."""
+    return await _refused(request, fault(request.scope["state"]["exchange"]))
 
 
 async def _http(request: Request, error: Any) -> Response:

@@ -64,8 +64,7 @@ class Gate:
             raise
         except Exception:
             logging.getLogger("halyard.serving").exception("request %s failed", exchange.id)
-            message = f"the service failed on this request; its log has more under {exchange.id}"
-            await answer.refuse(Refusal(500, message, code="internal_error"))
+            await answer.refuse(fault(exchange))
         finally:
             current.reset(token)
             self._end(scope, exchange)
@@ -179,6 +178,12 @@ class _Http(HTTPException):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.status, str(refusal))
         self.refusal = refusal
+
+
+def fault(exchange: Exchange) -> Refusal:
+    """What a client is told of a fault of the service: where the operator finds more."""
+    message = f"the service failed on this request; its log has more under {exchange.id}"
+    return Refusal(500, message, code="internal_error")
 
 
 def refusal_of(error: HTTPException) -> Refusal:

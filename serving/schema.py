@@ -150,6 +150,8 @@ class ChatBody(Sampling):
     max_completion_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    return_tokens_as_token_ids: bool | None = None
+    """Whether log-probs name tokens as `token_id:7`; texts of single tokens are not always whole characters."""
     thinking: bool | None = None
     """Whether to reason before the answer; null leaves it to the policy, which does."""
     chat_template_kwargs: TemplateOptions | None = None

@@ -42,6 +42,7 @@ async def chat(body: ChatBody, request: Request, service: TheService, exchange: 
         seed=_seed(body),
         logprobs=body.logprobs,
         top_logprobs=body.top_logprobs or 0,
+        return_tokens_as_token_ids=body.return_tokens_as_token_ids,
         # The tags of reasoning are special tokens; they are looked for in the text.
         skip_special_tokens=False,
         request_id=secrets.token_hex(16),

@@ -6,6 +6,8 @@ import base64
 import contextlib
 import io
 import json
+import re
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +18,8 @@ import openai
 import pytest
 import torch
 from PIL import Image
-from support.serving_process import CONSUMER, Server, add_snapshot, make_run, serving
+from support.commands import ROOT
+from support.serving_process import CONSUMER, OPERATOR, Server, add_snapshot, make_run, serving
 
 from model.load import load_policy, load_processor
 from model.render import ChatMessage
@@ -107,7 +110,13 @@ def test_logprobs_are_those_of_the_version_asked_for(client, run, version, pictu
     uri = image_uri()
     messages = with_image(uri) if pictured else QUESTION
     answer = client.chat.completions.create(
-        model=f"tiny@{version}", messages=messages, seed=3, max_tokens=16, logprobs=True, top_logprobs=2
+        model=f"tiny@{version}",
+        messages=messages,
+        seed=3,
+        max_tokens=16,
+        logprobs=True,
+        top_logprobs=2,
+        extra_body={"return_tokens_as_token_ids": True},
     )
     entries = answer.choices[0].logprobs.content
     assert all(len(entry.top_logprobs) == 2 for entry in entries)
@@ -119,7 +128,7 @@ def test_logprobs_are_those_of_the_version_asked_for(client, run, version, pictu
     renderer = load_processor(folder)
     rendered = renderer.prompt([turn], thinking=True)
     assert answer.usage.prompt_tokens == len(rendered.token_ids)
-    written = [renderer.tokenizer.convert_tokens_to_ids(token) for token in _tokens(renderer, entries)]
+    written = [int(entry.token.removeprefix("token_id:")) for entry in entries]
     policy = load_policy(folder, dtype=torch.float32).eval()
     ids = torch.tensor([[*rendered.token_ids.tolist(), *written]])
     images = {} if rendered.pixel_values is None else {"pixel_values": torch.from_numpy(rendered.pixel_values)}
@@ -127,12 +136,6 @@ def test_logprobs_are_those_of_the_version_asked_for(client, run, version, pictu
         logits = policy(input_ids=ids, position_ids=torch.arange(ids.shape[1])[None], **images).logits[0]
     expected = logits[:-1].log_softmax(-1).gather(-1, ids[0, 1:, None])[-len(written) :, 0].numpy()
     assert np.abs(expected - np.array([entry.logprob for entry in entries])).max() < 1e-4
-
-
-def _tokens(renderer, entries) -> list[str]:
-    """The vocabulary's own spelling of the tokens of log-prob entries."""
-    by_text = {bytes(renderer.tokenizer.decode([i]), "utf-8"): i for i in range(renderer.vocab_size)}
-    return [renderer.tokenizer.convert_ids_to_tokens(by_text[bytes(entry.bytes)]) for entry in entries]
 
 
 def test_a_json_schema_binds_the_answer(client) -> None:
@@ -426,3 +429,29 @@ def test_metrics_and_logs_tell_what_was_done(server, client) -> None:
     assert 'halyard_engine_up{engine="engine-0",snapshot="tiny@04-d"} 1.0' in page
     assert 'halyard_requests_total{route="/v1/chat/completions",snapshot="tiny@04-d",status="200"}' in page
     assert "halyard_first_token_seconds_bucket" in page
+
+
+def test_the_examples_of_the_docs_do_what_they_say(server) -> None:
+    """Every Python block and every curl, in order, against this service."""
+    page = (ROOT / "docs" / "serving.md").read_text()
+    for old, new in (
+        ("http://127.0.0.1:8000", server.url),
+        ("quickstart-001", "tiny"),
+        ("04-verifiable-rl", "01-a"),
+        ("09-mixed-rl", "02-b"),
+        ("not needed on loopback", OPERATOR),
+        ("curl -s", f"curl -sS --fail-with-body -H 'authorization: Bearer {OPERATOR}'"),
+    ):
+        page = page.replace(old, new)
+    names: dict = {}
+    blocks = re.findall(r"```(python|bash)\n(.*?)```", page, re.DOTALL)
+    assert [kind for kind, _ in blocks] == ["python", "bash", "python", "python", "bash"]
+    for kind, block in blocks:
+        if kind == "python":
+            exec(block, names)
+        else:
+            done = subprocess.run(["bash", "-ec", block], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            last = done.stdout
+    assert json.loads(names["answer"].choices[0].message.content).keys() <= {"sum"}
+    assert '"worst_load"' in last
