@@ -147,11 +147,15 @@ class Pool:
 
         while items and process.ready:
             reply = process.receive(items[0].deadline, give_way if has_turn else _wait)
+            if reply is None:  # recalled before it was begun: the machine is that busy
+                self._hand_back(items, turns=0)
+                break
             items.popleft().future.set_result(reply)
-        if has_turn:
-            self._hand_back(items)
         else:
-            process.settle(self._deadline)
+            if has_turn:
+                self._hand_back(items)
+            else:
+                process.settle(self._deadline)
         if process.worn or not process.ready:
             process.start()
 
@@ -179,13 +183,13 @@ class Pool:
         taken = [self._waiting.popleft() for _ in range(min(share, len(self._waiting)))]
         return deque(one for one in taken if one.future.running() or one.future.set_running_or_notify_cancel())
 
-    def _hand_back(self, items: Sequence[_Item] | deque[_Item]) -> None:
-        """Give up a turn, and the items that were to be judged in it."""
+    def _hand_back(self, items: Sequence[_Item] | deque[_Item], turns: int = 1) -> None:
+        """Give up a turn, or none, and the items that were to be judged in it."""
         with self._news:
             closed = self._closed
             if not closed:
                 self._waiting.extendleft(reversed(items))
-            self._turns += 1
+            self._turns += turns
             self._news.notify_all()
         if closed:
             for item in items:

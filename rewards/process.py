@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -107,17 +108,11 @@ class WorkerProcess:
                 return str(error)
         return fault
 
-    def receive(self, deadline: float, slow: Callable[[], None]) -> Reply:
+    def receive(self, deadline: float, slow: Callable[[], None]) -> Reply | None:
         """The reply to an item; a failed judgement, and no process, when it took too long or the process died.
 
-        `slow` is called, once, when the item turns out to be slow.
+        `slow` is called, once, when the item turns out to be slow. None is the answer to a recall.
         """
-        reply = self._receive(deadline, slow)
-        assert reply is not None
-        return reply
-
-    def _receive(self, deadline: float, slow: Callable[[], None]) -> Reply | None:
-        """The next reply; None for the answer to a recall."""
         began, self._look = time.monotonic(), None
         try:
             if not self._answers(SLOW * deadline, began):
@@ -126,18 +121,18 @@ class WorkerProcess:
                     self.reap()
                     return failed("timeout", f"no verdict in {deadline:g} s, killed")
             return self._reply()
-        except (EOFError, OSError):
+        except (EOFError, OSError, pickle.UnpicklingError):
             return self._died()
 
     def recall(self) -> None:
-        """Take back all items but the one at work; to be followed by `receive` for that one, and `settle`."""
+        """Take back all items but the one at work, or all, if none is; to be followed by `receive`, and `settle`."""
         if self._pipe:
             with suppress(OSError):
                 self._pipe.send(None)
 
     def settle(self, deadline: float) -> None:
         """Read on until the process has heard of the recall; it may have begun on another item before."""
-        while self._pipe and self._receive(deadline, _nothing) is not None:
+        while self._pipe and self.receive(deadline, _nothing) is not None:
             pass
 
     def close(self) -> None:

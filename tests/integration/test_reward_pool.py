@@ -222,3 +222,15 @@ def test_processes_die_with_their_parent() -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"process {child} outlived its parent")
+
+
+def test_a_machine_too_busy_to_begin_loses_no_item(opened: Opener) -> None:
+    """The process is stopped before it can begin, so that the recall reaches it before the first item."""
+    pool = opened(deadline=1.0)
+    (pid,) = asked(pool, ("pid", 0))
+    process_ = psutil.Process(int(pid.score or 0))
+    process_.suspend()
+    futures = [pool.submit(("say", n)) for n in range(40)]
+    time.sleep(0.6)
+    process_.resume()
+    assert [future.result(60).reason for future in futures] == [str(n) for n in range(40)]
