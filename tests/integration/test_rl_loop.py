@@ -13,7 +13,7 @@ from support.rl_stage import without_times
 
 from configs.cluster import ClusterConfig
 from configs.data import DataConfig
-from configs.stages import RlStage
+from configs.stages import EvaluateConfig, RlStage
 from halyard.cluster.cluster import Cluster
 from halyard.data.mixture import Mixture
 from halyard.data.sources import load
@@ -43,6 +43,11 @@ def length(sample: Sample) -> float:
 """
 
 
+BENCHMARKS = EvaluateConfig.model_validate(
+    {"benchmarks": [{"name": "sums", "data": {"sources": [{"type": "synthetic"}]}, "sampling": {"max_tokens": 8}}]}
+)
+
+
 def recipe(path: Path, **fields: Any) -> RlStage:
     defaults = {
         "name": "rl",
@@ -56,6 +61,7 @@ def recipe(path: Path, **fields: Any) -> RlStage:
         "algorithm": {"preset": "grpo", "overlong": "keep"},
         "rewards": {"terms": [{"type": "python", "path": str(path / "length.py"), "name": "length"}]},
         "optimizer": {"learning_rate": 1e-3},
+        "held_out": {"every": 2, "rows": 3},
         "checkpoint": {"every": 1},
     }
     return RlStage.model_validate(defaults | fields)
@@ -99,6 +105,8 @@ async def session(
             event=lambda kind, **fields: print(kind, fields),
             stop=parts.get("stop", asyncio.Event()),
             seed=seed,
+            benchmarks=BENCHMARKS,
+            held_out={"sums": dataset.rows},
         )
     finally:
         await scorer.close()
@@ -116,6 +124,7 @@ async def test_on_policy_overlapping_and_resumed(policy: Path, tmp_path: Path) -
         assert [line["step"] for line in lines] == [1, 2, 3]
         assert all(line["drift"] < 1e-3 for line in lines)
         assert all(line["staleness_max"] == 0 for line in lines)
+        assert [line["held_out"] and line["held_out"]["answers"] for line in lines] == [None, 6, None]  # in both modes
         print(lines[-1])
 
         stop = asyncio.Event()
@@ -128,6 +137,7 @@ async def test_on_policy_overlapping_and_resumed(policy: Path, tmp_path: Path) -
             assert await second.learner.checksums() == weights
         resumed = [without_times(line) for line in second.folder.metrics()]
         assert [line["loss"] for line in resumed] == [line["loss"] for line in lines]
+        assert [line["held_out"] for line in resumed] == [line["held_out"] for line in lines]
 
         stage = recipe(policy, max_staleness=1, algorithm={"preset": "dapo", "overlong": "keep"})
         async with session(cluster, stage, policy, tmp_path / "overlapping") as overlapping:
