@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from rewards.sandbox.confine import Limits
-from rewards.sandbox.warden import BOOT, NOT_CONFINED, PATIENCE, Run
+from rewards.sandbox.warden import BOOT, NOT_CONFINED, Run
 
 BARRIERS = ("limits", "landlock", "seccomp")
 """What a full sandbox is made of; namespaces come on top where they are allowed."""
@@ -30,11 +30,15 @@ class SandboxError(RuntimeError):
 
 
 class Outcome(NamedTuple):
-    """What became of a run. `fault` is empty for one that ended by itself with code 0, else says how it failed."""
+    """What became of a run. `fault` is empty for one that ended by itself with code 0, else says how it failed.
+
+    `seconds` are of processor time; `waited` are those that it was ready to run and had no processor.
+    """
 
     fault: str
     output: str
     seconds: float
+    waited: float
 
 
 class Sandbox:
@@ -76,11 +80,11 @@ class Sandbox:
         Raises:
             SandboxError: the warden failed.
         """
-        clock = min(run.clock or PATIENCE * self._limits.seconds, PATIENCE * self._limits.seconds)
-        said = self._ask(run._replace(clock=clock)._asdict(), clock + GRACE)
+        said = self._ask(run._asdict(), run.clock + GRACE)
         if said["fault"] == NOT_CONFINED:
             raise SandboxError("a process could not be confined")
-        return Outcome(said["fault"] or _fault(said["code"], said["last_words"]), said["output"], said["seconds"])
+        fault = said["fault"] or _fault(said["code"], said["last_words"])
+        return Outcome(fault, said["output"], said["seconds"], said["waited"])
 
     def close(self) -> None:
         """End the warden, whatever runs in it, and remove the folder."""

@@ -22,7 +22,9 @@ BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from rewards.sandbox.warden
 TICK = 0.02
 """Seconds between looks at a running program."""
 PATIENCE = 3.0
-"""Times its processor seconds that a program may take by the clock: one that sleeps ends, too."""
+"""Times its processor seconds that a program may take by the clock: one that sleeps ends, too. What it waited for a
+processor does not count: a busy machine fails no program."""
+OUT_OF_TIME = "ran out of all time"
 LAST_WORDS = 2000
 """Bytes of standard error that are kept, from its end."""
 CONFINED = b"+"
@@ -31,13 +33,16 @@ NOT_CONFINED = "the sandbox failed"
 
 
 class Run(NamedTuple):
-    """What is to be run: a program with its input, or a function of it with its arguments, a Python list; how long."""
+    """What is to be run: a program with its input, or a function of it with its arguments, a Python list.
+
+    `clock` is the time in seconds after which it ends, whatever it waited for.
+    """
 
     source: str
     stdin: str = ""
     function: str = ""
     arguments: str = "[]"
-    clock: float = 0.0
+    clock: float = 60.0
 
 
 def main() -> None:
@@ -78,10 +83,11 @@ def _run(run: Run, limits: Limits, folder: str, barriers: list[str]) -> dict[str
         _become(run, limits, folder, barriers, output[1], complaints[1])
     os.close(output[1])
     os.close(complaints[1])
-    began = time.monotonic()
-    watch = _Watch(pid, limits, folder, output[0], complaints[0], began + (run.clock or PATIENCE * limits.seconds))
+    watch = _Watch(pid, limits, folder, output[0], complaints[0], run.clock)
+    waited = 0.0
     try:
         fault = watch.until_end()
+        waited = watch.waited()
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, 9)
@@ -98,6 +104,7 @@ def _run(run: Run, limits: Limits, folder: str, barriers: list[str]) -> dict[str
         "output": watch.said.removeprefix(CONFINED).decode("utf-8", "replace"),
         "last_words": watch.complained.decode("utf-8", "replace"),
         "seconds": usage.ru_utime + usage.ru_stime,
+        "waited": waited,
     }
 
 
@@ -135,8 +142,9 @@ def _input(text: str) -> int:
 class _Watch:
     """One running process: what it says, and whether it takes more than it may."""
 
-    def __init__(self, pid: int, limits: Limits, folder: str, output: int, complaints: int, until: float) -> None:
-        self._pid, self._limits, self._folder, self._until = pid, limits, folder, until
+    def __init__(self, pid: int, limits: Limits, folder: str, output: int, complaints: int, clock: float) -> None:
+        self._pid, self._limits, self._folder, self._clock = pid, limits, folder, clock
+        self._began = time.monotonic()
         self._output, self._complaints = output, complaints
         self.said, self.complained = bytearray(), bytearray()
         for pipe in (output, complaints):
@@ -163,9 +171,16 @@ class _Watch:
         )  # the processor-time clock of a process: see clock_getcpuclockid
         if spent > self._limits.seconds:
             return f"took more than {self._limits.seconds:g} s"
-        if time.monotonic() > self._until:
+        elapsed = time.monotonic() - self._began
+        if elapsed > PATIENCE * self._limits.seconds and elapsed - self.waited() > PATIENCE * self._limits.seconds:
             return "took too long by the clock"
-        return self.too_much()
+        return OUT_OF_TIME if elapsed > self._clock else self.too_much()
+
+    def waited(self) -> float:
+        """Seconds that the process was ready to run and had no processor; 0 where the kernel does not say."""
+        with contextlib.suppress(OSError, ValueError), open(f"/proc/{self._pid}/schedstat") as file:  # noqa: PTH123
+            return int(file.read().split()[1]) / 1e9
+        return 0.0
 
     def too_much(self) -> str:
         """Why what it wrote is more than it may; empty if it is not."""

@@ -12,10 +12,13 @@ from rewards.registry import reward
 from rewards.sample import Judgement, Sample, brief
 from rewards.sandbox.box import Sandbox, SandboxError
 from rewards.sandbox.confine import Limits
+from rewards.sandbox.warden import OUT_OF_TIME
 from rewards.verifiers.cases import Case, agrees, cases_of
 
 LONGEST = 100_000
 """Characters of a program that is run."""
+BUSY = 0.25
+"""Share of all time that a program waited for a processor from which it is the machine that failed."""
 LANGUAGES = ("", "python", "python3", "py")
 
 
@@ -50,9 +53,10 @@ def code(
 
     Args:
         partial: pays the share of cases that pass, and runs all; else the first that fails ends the verdict with 0.
-        seconds: processor time of one case; by the clock it may take three times that.
-        total_seconds: time of all cases by the clock; those not run by then have not passed. The verdict's deadline
-            follows from it, unless the term has a timeout of its own.
+        seconds: processor time of one case; by the clock it may take three times that, not counting what it waited
+            for a processor.
+        total_seconds: time of all cases by the clock; those not run by then have not passed, and the verdict fails
+            if a busy machine is to blame. Its deadline follows from this, unless the term has a timeout of its own.
         memory_mib: address space of one case.
         output_kib: characters that a case may print, in thousands; more of them fail it.
         tolerance: how far decimals may be off; whole numbers and words must be equal.
@@ -70,26 +74,29 @@ def code(
         with Sandbox(limits) as sandbox:
             if sandbox.missing and isolation == "full":
                 return failed("not started", f"this machine has no {', '.join(sandbox.missing)}: see isolation")
-            faults = _tried(sandbox, source, cases, partial, total_seconds, tolerance)
-            return _judged(cases, faults, partial, sandbox)
+            tried = _tried(sandbox, source, cases, partial, total_seconds, tolerance)
+            return tried if isinstance(tried, Judgement) else _judged(sandbox, cases, tried, partial)
     except SandboxError as error:
         return failed("not started", f"the sandbox: {error}")
 
 
 def _tried(
     sandbox: Sandbox, source: str, cases: list[Case], partial: bool, total_seconds: float, tolerance: float
-) -> list[str]:
-    """Why each case failed, empty for those that passed; the cases after them were not run."""
-    until, faults = time.monotonic() + total_seconds, list[str]()
+) -> list[str] | Judgement:
+    """Why each case failed, empty for those that passed; cases behind them were not run.
+
+    A failed judgement where time ran out because the machine had no processor for the program.
+    """
+    until, waited = time.monotonic() + total_seconds, 0.0
+    faults: list[str] = []
     for case in cases:
-        left = until - time.monotonic()
-        if left <= 0:
-            faults.append(f"no time left of {total_seconds:g} s")
-            break
-        outcome = sandbox.run(case.run_of(source, left))
+        outcome = sandbox.run(case.run_of(source, max(0.0, until - time.monotonic())))
+        waited += outcome.waited
+        if outcome.fault == OUT_OF_TIME and waited > BUSY * total_seconds:
+            return failed("timeout", f"of {total_seconds:g} s the program waited {waited:.1f} s for a processor")
         wrong = "" if agrees(outcome.output, case, tolerance) else _difference(outcome.output, case)
         faults.append(outcome.fault or wrong)
-        if faults[-1] and not partial:
+        if outcome.fault == OUT_OF_TIME or (faults[-1] and not partial):
             break
     return faults
 
@@ -99,7 +106,7 @@ def _difference(output: str, case: Case) -> str:
     return f"expected {brief(wanted)!r}, found {brief(output)!r}"
 
 
-def _judged(cases: list[Case], faults: list[str], partial: bool, sandbox: Sandbox) -> Judgement:
+def _judged(sandbox: Sandbox, cases: list[Case], faults: list[str], partial: bool) -> Judgement:
     passed = sum(not fault for fault in faults)
     reason = f"{passed} of {len(cases)} cases passed"
     first = next((index for index, fault in enumerate(faults) if fault), None)
