@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewards.answer import Question, quick
@@ -125,6 +125,7 @@ def test_what_cannot_be_compared_has_no_score(reference: str | None, task: Any) 
     assert judgement.score is None
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**30), 10**30), st.integers(1, 10**6))
 def test_fractions_are_exact(top: int, bottom: int) -> None:
     sign = "-" if top < 0 else ""
@@ -132,11 +133,13 @@ def test_fractions_are_exact(top: int, bottom: int) -> None:
         assert read_number(formula(tidy(text))) == Fraction(top, bottom)
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**12), max_value=10**12))
 def test_decimals_are_exact(number: Any) -> None:
     assert read_number(formula(tidy(f"{number:,}"))) == Fraction(number)
 
 
+@settings(deadline=None)  # the first unit loads pint
 @given(st.text(max_size=200), st.text(min_size=1, max_size=30))
 def test_any_text_is_judged_or_asked_about(answer: str, reference: str) -> None:
     for task in ("math", "stem", "exact"):
