@@ -35,7 +35,7 @@ DENIED = re.compile(
     r"someone|give up|guess(?:ed|ing)?)\b|n't\b|不|错|没有",
     re.IGNORECASE,
 )
-"""Words around a letter or coordinates that leave it unsure whether they are meant as the answer."""
+"""Words around a letter, number or coordinates that leave it unsure whether they are meant as the answer."""
 
 
 def part_of(sample: Sample, part: Part) -> str:
@@ -74,7 +74,7 @@ def _sign(text: str) -> str:
 def number_and_percent(text: str) -> tuple[Fraction, bool] | None:
     """The number that a short text is, or that a sentence states, and whether it is a percentage.
 
-    None for none, for different ones, and for chains such as 4 = 7.
+    None for none, for different ones, for chains such as 4 = 7, and where other words leave it in doubt.
 
     >>> number_and_percent("$1,250"), number_and_percent("There are 7 cats."), number_and_percent("It is 7 or it is 8")
     ((Fraction(1250, 1), False), (Fraction(7, 1), False), None)
@@ -83,6 +83,8 @@ def number_and_percent(text: str) -> tuple[Fraction, bool] | None:
     if _CHAIN.search(text):
         return None
     whole = _WHOLE.fullmatch(text)
+    if not whole and DENIED.search(text):
+        return None
     stated = {_value(*one) for one in ([whole.groups()] if whole else _STATED.findall(text))}
     return stated.pop() if len(stated) == 1 else None
 
