@@ -87,6 +87,8 @@ def quick(
 def _exact(answer: str, reference: str) -> Judgement:
     found = boxes(answer)
     answer = found[0] if len(found) == 1 else answer
+    if hidden := disguise(answer):
+        return Judgement(0.0, hidden)
     wanted = plain(reference)
     right = plain(answer) == wanted if wanted else answer.strip() == reference.strip()
     return judgement(right, answer, reference)

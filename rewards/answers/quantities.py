@@ -13,7 +13,7 @@ from rewards.identity import value
 from rewards.normal import TEXT_MARK, compact
 
 _CURRENCY = re.compile(r"([+-]?)\s*(\\?\$|€|£|¥|USD|EUR)\s*(?=[\d.])")
-_NOUNS = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+){0,4}")
+_NOUNS = re.compile(r"[a-zà-ÿ一-鿿]+(?:[ -][a-zà-ÿ一-鿿]+){0,4}")
 _NO_NOUNS = "or and not to is but between than per about i e pi x y z n k"
 _FACTORS = frozenset(_NO_NOUNS.split())
 _LETTERS = re.compile(r"[a-zA-Z]{1,2}")
@@ -87,7 +87,11 @@ def _nouns(rest: str, marked: bool) -> Unit | None:
     """What is counted, `apples`, as a unit of its own."""
     words = spelled(rest).lower()
     words = re.sub(r"^(?:square|cubic) (?=units?$)|\^[23]$", "", words)
-    if not (marked or not words.isascii()) or not _NOUNS.fullmatch(words) or not _FACTORS.isdisjoint(words.split()):
+    if (
+        not (marked or "一" <= words[:1] <= "鿿")
+        or not _NOUNS.fullmatch(words)
+        or not _FACTORS.isdisjoint(words.split())
+    ):
         return None
     if len(words) == 1 and words.isascii():
         return None
