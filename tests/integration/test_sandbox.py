@@ -18,7 +18,7 @@ import pytest
 
 from rewards.pool import Pool
 from rewards.sample import Sample
-from rewards.sandbox.box import Outcome, Sandbox
+from rewards.sandbox.box import Outcome, Sandbox, SandboxError
 from rewards.sandbox.confine import Limits
 from rewards.sandbox.seccomp import TABLES
 from rewards.sandbox.warden import Run
@@ -202,21 +202,24 @@ def test_files_outside_stay_as_they_are(run: Any, tmp_path: Path) -> None:
     assert (file.read_text(), file.stat().st_mode, file.stat().st_mtime) == ("mine", before.st_mode, before.st_mtime)
 
 
-def test_no_process_and_no_folder_outlives_the_sandbox() -> None:
-    folders = set(Path(tempfile.gettempdir()).glob("halyard-sandbox-*"))
-    before = set(psutil.Process().children(recursive=True))
+def test_no_process_and_no_folder_outlives_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    family: list[psutil.Process] = []
     with Sandbox(LIMITS) as live:
-        threading.Timer(0.3, live._warden.kill).start()
-        with pytest.raises(Exception, match="its warden"):
+        warden = psutil.Process(live._warden.pid)
+
+        def kill_while_it_runs() -> None:
+            while not warden.children():
+                time.sleep(0.01)
+            family.extend([warden, *warden.children()])
+            warden.kill()
+
+        threading.Thread(target=kill_while_it_runs).start()
+        with pytest.raises(SandboxError, match="its warden"):
             live.run(Run("import time\ntime.sleep(60)"))
-    for _ in range(100):
-        left = {one for one in set(psutil.Process().children(recursive=True)) - before if one.is_running()}
-        orphans = [one for one in psutil.process_iter(["cmdline"]) if "halyard-sandbox" in str(one.info["cmdline"])]
-        if not left and not orphans:
-            break
-        time.sleep(0.05)
-    assert not left
-    assert set(Path(tempfile.gettempdir()).glob("halyard-sandbox-*")) == folders
+    assert len(family) == 2
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone")
