@@ -25,6 +25,8 @@ PATIENCE = 3.0
 """Times its processor seconds that a program may take by the clock: one that sleeps ends, too. What it waited for a
 processor does not count: a busy machine fails no program."""
 OUT_OF_TIME = "ran out of all time"
+MOST_THREADS = 16
+"""Threads that are asked how long they waited."""
 LAST_WORDS = 2000
 """Bytes of standard error that are kept, from its end."""
 CONFINED = b"+"
@@ -177,10 +179,16 @@ class _Watch:
         return OUT_OF_TIME if elapsed > self._clock else self.too_much()
 
     def waited(self) -> float:
-        """Seconds that the process was ready to run and had no processor; 0 where the kernel does not say."""
-        with contextlib.suppress(OSError, ValueError), open(f"/proc/{self._pid}/schedstat") as file:  # noqa: PTH123
-            return int(file.read().split()[1]) / 1e9
-        return 0.0
+        """Seconds that the process was ready to run and had no processor, in its thread that waited longest.
+
+        0 where the kernel does not say.
+        """
+        longest = 0
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            for thread in os.listdir(f"/proc/{self._pid}/task")[:MOST_THREADS]:  # noqa: PTH208
+                with open(f"/proc/{self._pid}/task/{thread}/schedstat") as file:  # noqa: PTH123
+                    longest = max(longest, int(file.read().split()[1]))
+        return longest / 1e9
 
     def too_much(self) -> str:
         """Why what it wrote is more than it may; empty if it is not."""
