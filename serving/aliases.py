@@ -150,6 +150,11 @@ class Aliases:
         alias = alias.model_copy(update={"previous": previous})
         return self._change(alias, "promote", {snapshot.version: 1.0}, who=who, why=why)
 
+    def undo(self, changed: Alias, before: Alias | None) -> None:
+        """Nothing; a change that came to nothing is as if it had not been."""
+        self._restore((changed.run, changed.name), before)
+        self._write()
+
     def rollback(self, name: str, *, who: str, why: str) -> Alias:
         """The alias, leading where it led before: without its canary if it has one, else to the version before.
 

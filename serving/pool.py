@@ -119,6 +119,10 @@ class Pool:
             slot.count(-sequences)
             self._pump()
 
+    def beside(self, snapshot: Snapshot) -> bool:
+        """Whether a snapshot is held, or can be while others are served as before."""
+        return len(self.slots) > 1 or any(slot.holds(snapshot) for slot in self.slots)
+
     async def warm(self, snapshot: Snapshot) -> None:
         """Return when an engine holds the snapshot.
 

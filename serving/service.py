@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.serving import ServingConfig
-from halyard.errors import HalyardError
+from halyard.errors import HalyardError, SnapshotError
 from halyard.runs.lines import JsonLines
 from model.load import load_processor
 from model.render import Renderer
-from serving.aliases import Aliases, draw
+from serving.aliases import Alias, Aliases, draw
 from serving.catalogue import Catalogue, Snapshot, split_name
 from serving.errors import Refusal
 from serving.exchange import Exchange
@@ -99,6 +99,36 @@ class Service:
         if found is None:
             raise self._unknown(name)
         return found
+
+    async def promote(self, snapshot: Snapshot, name: str, share: float, *, wait: bool, who: str, why: str) -> Alias:
+        """The alias of that name, leading to a snapshot that is loaded (or, without `wait`, will be).
+
+        With an engine to spare the snapshot is loaded first, and nobody waits. With one engine the alias changes
+        first: requests that name it then wait for the new weights, and none asks for the old ones back.
+
+        Raises:
+            Refusal: the snapshot is damaged or could not be loaded; the alias leads where it led before.
+        """
+        beside = self.pool.beside(snapshot)
+        if wait and beside:
+            await self.pool.warm(snapshot)
+        else:
+            await self._verified(snapshot)
+        before = self.aliases.get(f"{snapshot.run}@{name}")
+        alias = self.aliases.promote(snapshot, name, share, who=who, why=why)
+        if wait and not beside:
+            try:
+                await self.pool.warm(snapshot)
+            except Refusal:
+                self.aliases.undo(alias, before)
+                raise
+        return alias
+
+    async def _verified(self, snapshot: Snapshot) -> None:
+        try:
+            await asyncio.to_thread(self.catalogue.verify, snapshot)
+        except SnapshotError as error:
+            raise Refusal(410, str(error), code="snapshot_damaged") from None
 
     @contextmanager
     def admitted(self, exchange: Exchange) -> Iterator[None]:

@@ -51,11 +51,10 @@ class Setting(Order):
 
 @router.post("/snapshots/{name}/promote")
 async def promote(name: str, order: Promotion, service: TheService, exchange: TheExchange) -> dict[str, Any]:
-    """Have an alias lead to a snapshot, once the snapshot is loaded."""
+    """Have an alias lead to a snapshot."""
     snapshot = service.snapshot(name)
-    if order.wait:
-        await service.pool.warm(snapshot)
-    alias = service.aliases.promote(snapshot, order.alias, order.share, who=who(exchange), why=order.why)
+    by = {"who": who(exchange), "why": order.why}
+    alias = await service.promote(snapshot, order.alias, order.share, wait=order.wait, **by)
     return _shown(service, alias, snapshot)
 
 
