@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bench.answers import cases, marked, ours, printed, share, theirs
+from bench.accuracy import cases, marked, ours, printed, share, theirs
 
 CASES = cases()
 WANTED = 0.98

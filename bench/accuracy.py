@@ -1,0 +1,83 @@
+"""The labelled table of answers, marked by us and by plain math-verify: `python -m bench.accuracy`.
+
+math-verify runs in this process's main thread, where its alarm works, and as its README uses it; it takes a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rewards.answer import grade
+from rewards.structure import CLOSE, OPEN, split
+
+TABLE = Path(__file__).parents[1] / "tests/unit/rewards/answers/cases.jsonl"
+
+Case = dict[str, Any]
+Marks = dict[str, Counter[bool]]
+"""How many cases of each kind were marked right (True) and wrong (False)."""
+
+
+def cases(path: Path = TABLE) -> list[Case]:
+    """The cases of a table: kind, task, reference, response, expected, and often a prompt and a note."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def ours(case: Case) -> float | None:
+    """The score of this package."""
+    answer = split(case["response"], OPEN in case["response"]).answer
+    return grade(answer, case["reference"], case["task"], case.get("prompt", "")).score
+
+
+def theirs(case: Case) -> float:
+    """The score of math-verify, given what follows the reasoning."""
+    from math_verify import parse, verify
+
+    answer = case["response"].rpartition(CLOSE)[2]
+    return float(verify(parse(f"${case['reference']}$"), parse(answer)))
+
+
+def marked(table: Sequence[Case], judge: Callable[[Case], float | None]) -> Marks:
+    """How often a judge says what the table says, by task and kind."""
+    found: Marks = defaultdict(Counter)
+    for case in table:
+        found[f"{case['task']}: {case['kind']}"][judge(case) == float(case["expected"])] += 1
+    return found
+
+
+def share(marks: Marks, kinds: Sequence[str]) -> float:
+    """The share of cases of some kinds that were marked right."""
+    right = sum(marks[kind][True] for kind in kinds)
+    return right / sum(marks[kind].total() for kind in kinds)
+
+
+def printed(mine: Marks, plain: Marks) -> Table:
+    """Both shares, by kind and together."""
+    table = Table(title="cases marked as a person marked them", title_justify="left")
+    for heading in ("kind", "cases", "halyard", "math-verify"):
+        table.add_column(heading, justify="left" if heading == "kind" else "right")
+    for name, kinds in [*((kind, [kind]) for kind in mine), ("all", list(mine))]:
+        count = sum(mine[kind].total() for kind in kinds)
+        table.add_row(name, str(count), f"{share(mine, kinds):.1%}", f"{share(plain, kinds):.1%}")
+    return table
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--file", type=Path, default=TABLE, help="a table of cases, one JSON object a line")
+    table = cases(parser.parse_args().file)
+    logging.disable(logging.WARNING)
+    Console().print(printed(marked(table, ours), marked(table, theirs)))
+
+
+if __name__ == "__main__":
+    main()
