@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from configs.faults import nearest
 from configs.judge import JudgeTerm
 from configs.load import LoadedRecipe, load_recipe, shipped
-from configs.rewards import RewardsConfig, RewardTerm, all_terms
+from configs.rewards import AnswerTerm, RewardsConfig, RewardTerm, all_terms
 from configs.stages import RlStage
 from halyard.data.types import Verdict
 from halyard.errors import ConfigError
@@ -69,7 +69,7 @@ def find(name: str, parameters: Mapping[str, Any]) -> tuple[RewardsConfig, Path]
     """The rewards of that name, and the folder that their paths start from.
 
     `name` is a recipe's (`mine.yaml`, `mine.yaml:STAGE`, `quickstart:verifiable-rl`), or one reward's: a name of the
-    catalogue, or `file.py:function`.
+    catalogue, `file.py:function`, or `answer` for the term of recipes that grades each task in its way.
 
     Raises:
         ConfigError: there is none, or parameters are given to a recipe.
@@ -98,7 +98,9 @@ def _stage(loaded: LoadedRecipe, name: str) -> RlStage:
 
 
 def _alone(name: str, parameters: Mapping[str, Any]) -> RewardsConfig:
-    """Rewards of one term: the reward of that name."""
+    """Rewards of one term: the reward of that name; `answer` is the term that grades each task in its way."""
+    if name == "answer" and not parameters:
+        return RewardsConfig(terms=(AnswerTerm(),))
     try:
         return RewardsConfig(terms=(RewardTerm(name=name, parameters=dict(parameters)),))
     except ValidationError as error:  # a rubric's name stands for a judge, whose parameters are keys of a recipe

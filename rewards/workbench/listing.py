@@ -21,11 +21,16 @@ def listed(entries: Iterable[Entry], console: Console) -> None:
     for entry in entries:
         console.print(f"[bold]{escape(entry.name)}[/]  [dim]{escape(entry.where)}{FORMS[entry.form]}[/]")
         if entry.fault:
-            console.print(Padding(f"[red]{escape(entry.fault)}[/]", (0, 0, 0, 4)))
+            _indented(f"[red]{escape(entry.fault)}[/]", 4, console)
         elif entry.summary:
-            console.print(Padding(escape(entry.summary), (0, 0, 0, 4)))
+            _indented(escape(entry.summary), 4, console)
         for parameter in entry.parameters:
-            console.print(Padding(_parameter(parameter), (0, 0, 0, 8)))
+            _indented(_parameter(parameter), 8, console)
+
+
+def _indented(text: str, by: int, console: Console) -> None:
+    """Print a text behind an indent: wrapped below itself on a terminal, on one line in a file."""
+    console.print(Padding(text, (0, 0, 0, by)) if console.is_terminal else f"{' ' * by}{text}")
 
 
 def _parameter(parameter: Parameter) -> str:

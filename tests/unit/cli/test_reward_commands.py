@@ -69,6 +69,13 @@ class TestScore:
         assert result.exit_code == 0, result.output
         assert "the same" in result.stdout
 
+    def test_each_task_in_its_way(self) -> None:
+        common = ("score", "answer", "--reference", "12 m", "--answer", "1200 cm", "--json")
+        rewards = [
+            json.loads(call(*common, "--task", task).stdout)["verdicts"][0]["reward"] for task in ("stem", "exact")
+        ]
+        assert rewards == [1.0, 0.0]
+
     def test_cases_with_labels(self, file: Path) -> None:
         result = call("score", STRICT, "--file", file)
         assert result.exit_code == 0, result.output
@@ -167,6 +174,9 @@ class TestList:
         result = call("list")
         assert result.exit_code == 0, result.output
         assert "format  shipped" in result.stdout
+        assert (
+            "        ignore_case bool = False  whether upper and lower case are the same." in result.stdout.splitlines()
+        )
 
     def test_one_of_a_file(self) -> None:
         found = json.loads(call("list", STRICT, "--json").stdout)
