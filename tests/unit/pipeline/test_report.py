@@ -20,10 +20,13 @@ def evaluation(right: float) -> Evaluation:
             benchmark=benchmark,
             mode=mode,
             prompt_id=str(index),
+            sample=0,
             family=("sum", "chart")[index % 2],
             right=float(index < right * 10),
             well_formed=True,
             tokens=20,
+            text="",
+            reason="",
         )
         for benchmark, mode in (("reasoning", "thinking"), ("reasoning", "direct"), ("general", "direct"))
         for index in range(10)
