@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PHASES = (
     "generate",
     "score",
+    "old_logprobs",
+    "reference_logprobs",
     "pack",
     "forward",
     "backward",

@@ -57,7 +57,7 @@ async def train(stage: RlStage, session: RlSession) -> None:
                 groups = await feed.next_groups(number)
             batches = mini_batches(groups, algorithm)
             async with engine.learner_lock:
-                updates = await learn(batches, algorithm, session.learner, stage.sampling.temperature)
+                updates = await learn(batches, algorithm, session.learner, stage.sampling.temperature, clock)
                 with clock.phase("transfer"):
                     transfer = await engine.publish(number)
                 apart = await engine.drift(groups[0]) if stage.max_staleness else None

@@ -11,11 +11,16 @@ from rl.losses import PolicyLoss
 if TYPE_CHECKING:
     from halyard.cluster.learner import Learner
     from halyard.cluster.types import TrainSequence, Update
+    from rl.clock import Clock
     from rl.presets import Algorithm
 
 
 async def learn(
-    batches: Sequence[Sequence[TrainSequence]], algorithm: Algorithm, learner: Learner, temperature: float
+    batches: Sequence[Sequence[TrainSequence]],
+    algorithm: Algorithm,
+    learner: Learner,
+    temperature: float,
+    clock: Clock,
 ) -> list[Update]:
     """One update for each mini-batch.
 
@@ -24,9 +29,11 @@ async def learn(
     log-probs are those, and nothing is computed twice.
     """
     if len(batches) > 1:
-        batches = [await with_old_policy(batch, learner, temperature) for batch in batches]
+        with clock.phase("old_logprobs"):
+            batches = [await with_old_policy(batch, learner, temperature) for batch in batches]
     if algorithm.kl_coef > 0:
-        batches = [await with_reference(batch, learner, temperature) for batch in batches]
+        with clock.phase("reference_logprobs"):
+            batches = [await with_reference(batch, learner, temperature) for batch in batches]
     loss = PolicyLoss.of(algorithm)
     return [await learner.update(batch, loss, temperature=temperature) for batch in batches]
 

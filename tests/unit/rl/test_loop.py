@@ -262,7 +262,10 @@ async def test_mini_batches_share_the_policy_that_the_step_began_with(tmp_path: 
         for one in batch:
             # old log-probs are the learner's before the first of the two: those the rollouts were drawn with
             assert one.old_logprobs[one.loss_mask] == pytest.approx(one.rollout_logprobs[one.loss_mask], abs=1e-6)
-    assert live.folder.metrics()[0]["ratio_deviation"] > 1e-6
+    line = live.folder.metrics()[0]
+    assert line["ratio_deviation"] > 1e-6
+    assert line["seconds"]["old_logprobs"] > 0
+    assert line["seconds"]["reference_logprobs"] == 0
 
 
 @pytest.mark.parametrize("max_staleness", [0, 1])
