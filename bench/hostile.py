@@ -92,31 +92,21 @@ def _matrices() -> Iterator[str]:
 
 
 def _floods() -> Iterator[str]:
-    for n in (101, 5000, 100_000):
-        for piece in (
-            "1",
-            "9",
-            "{",
-            "}",
-            "(",
-            "$",
-            "x",
-            "^",
-            "!",
-            "-",
-            "\\",
-            "\\\\",
-            "{}",
-            "[",
-            "%",
-            "_",
-            " ",
-            "\n",
-            ",",
-        ):
-            yield piece * (n // len(piece))
-        for piece in (r"\boxed{", r"\frac{", r"\left(", r"\text{a} ", "the answer is ", "= 5 ", "1+", r"\int"):
-            yield piece * (n // len(piece))
+    pieces = [
+        *"19{}($x^!-[%_ \n,\\",
+        "{}",
+        r"\boxed{",
+        r"\frac{",
+        r"\left(",
+        r"\text{a} ",
+        "the answer is ",
+        "= 5 ",
+        "1+",
+    ]
+    for piece in pieces:
+        yield from (piece * (n // len(piece)) for n in (101, 900, 5000))
+    for piece in pieces[::3]:
+        yield piece * (100_000 // len(piece))
     yield from ("3." + "14159" * 20_000, "0." + "0" * 90_000 + "1", "1" + ",000" * 20_000, "1 " * 30_000)
 
 
@@ -153,15 +143,15 @@ def _characters() -> Iterator[str]:
         "7391О",
         "Ƽ",
         "l",
-        "７３９２",
-        "𝟕𝟑𝟗𝟐",
-        "⑦③⑨②",
+        "１９３７",
+        "𝟏𝟗𝟑𝟕",
+        "①⑨③⑦",
         "Ⅶ",
         "七千",
         "7³⁹¹",
-        "٧٣٩٢",
-        "۷۳۹۲",
-        "७३९२",
+        "١٩٣٧",
+        "۱۹۳۷",
+        "१९३७",
     )
     yield from ("\u200b" * n for n in (1, 1000, 100_000))
     yield from ("\u0301" * n for n in (10, 100_000))

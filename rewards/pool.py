@@ -122,40 +122,38 @@ class Pool:
             process.start()
             self._hand_back([])
         while items := self._take(process):
-            fault = process.send([item.payload for item in items])
-            if fault:
-                self._hand_back([])
-                kind = "closed" if self._closed else "not started"
-                for item in items:
-                    item.future.set_result(failed(kind, f"the reward process did not start: {fault}"))
-            else:
-                self._collect(process, items)
+            self._judge(process, items)
         process.reap()
 
-    def _collect(self, process: WorkerProcess, items: deque[_Item]) -> None:
-        """Bring the replies home; give the turn back at the first slow item, at a death, or at the end."""
+    def _judge(self, process: WorkerProcess, items: deque[_Item]) -> None:
+        """See to it that each item is judged, fails, or is handed back, and the turn with them."""
         has_turn = True
 
         def give_way() -> None:
             nonlocal has_turn
             process.recall()
-            first = items.popleft()
-            self._hand_back(items)
-            items.clear()
-            items.append(first)
+            behind = [items.pop() for _ in range(len(items) - 1)]
             has_turn = False
+            self._hand_back(behind[::-1])
 
-        while items and process.ready:
-            reply = process.receive(items[0].deadline, give_way if has_turn else _wait)
-            if reply is None:  # recalled before it was begun: the machine is that busy
-                self._hand_back(items, turns=0)
-                break
-            items.popleft().future.set_result(reply)
-        else:
-            if has_turn:
-                self._hand_back(items)
+        try:
+            if fault := process.send([item.payload for item in items]):
+                kind = "closed" if self._closed else "not started"
+                _fail(items, failed(kind, f"the reward process did not start: {fault}"))
+            while items and process.ready:
+                reply = process.receive(items[0].deadline, give_way if has_turn else _wait)
+                if reply is None:  # recalled before it was begun: the machine is that busy
+                    self._hand_back(items, turns=0)
+                    break
+                items.popleft().future.set_result(reply)
             else:
-                process.settle(self._deadline)
+                if not has_turn:
+                    process.settle(self._deadline)
+        except Exception as error:  # a fault of our own: nobody may wait for ever because of it
+            process.reap()
+            _fail(items, failed("crash", f"the pool itself failed: {type(error).__name__}: {error}"))
+        if has_turn:
+            self._hand_back(items)
         if process.worn or not process.ready:
             process.start()
 
@@ -192,8 +190,13 @@ class Pool:
             self._turns += turns
             self._news.notify_all()
         if closed:
-            for item in items:
-                item.future.set_result(failed("closed", "the pool was closed"))
+            _fail(deque(items), failed("closed", "the pool was closed"))
+
+
+def _fail(items: deque[_Item], judgement: Judgement) -> None:
+    """Give all items one judgement."""
+    while items:
+        items.popleft().future.set_result(judgement)
 
 
 def _wait() -> None:

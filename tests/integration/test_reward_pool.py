@@ -234,3 +234,16 @@ def test_a_machine_too_busy_to_begin_loses_no_item(opened: Opener) -> None:
     time.sleep(0.6)
     process_.resume()
     assert [future.result(60).reason for future in futures] == [str(n) for n in range(40)]
+
+
+def test_a_fault_of_the_pool_itself_is_told_and_outlived(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = opened(deadline=5.0)
+
+    def faulty(*_: object) -> None:
+        monkeypatch.undo()
+        raise LookupError("on purpose")
+
+    monkeypatch.setattr(process.WorkerProcess, "receive", faulty)
+    failure, after = asked(pool, SAY)[0], asked(pool, SAY)[0]
+    assert failure.reason == "crash: the pool itself failed: LookupError: on purpose"
+    assert after.score == 1
