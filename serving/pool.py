@@ -228,6 +228,9 @@ class Pool:
         return slot.in_flight + (0 if elsewhere else sum(waiter.snapshot == mine for waiter in self._waiters))
 
     def _begin(self, slot: Slot, snapshot: Snapshot) -> None:
+        if slot.empty and slot.since:
+            log.error("%s died with %d answers in flight; it is started again", slot.engine.name, slot.in_flight)
+            self.restarts += 1
         slot.target = snapshot
         task = asyncio.create_task(self._take(slot, snapshot))
         self._tasks.add(task)
@@ -308,7 +311,4 @@ class Pool:
             log.error("%s has given no token for %g s", slot.engine.name, self._config.stall_seconds)
             slot.engine.kill()
         elif slot.empty and slot.last is not None and time.monotonic() >= slot.rest:
-            if slot.since:
-                log.error("%s died with %d answers in flight; it is started again", slot.engine.name, slot.in_flight)
-                self.restarts += 1
             self._begin(slot, slot.last)

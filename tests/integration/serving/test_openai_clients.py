@@ -453,5 +453,5 @@ def test_the_examples_of_the_docs_do_what_they_say(server) -> None:
             done = subprocess.run(["bash", "-ec", block], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
             last = done.stdout
-    assert json.loads(names["answer"].choices[0].message.content).keys() <= {"sum"}
+    assert json.loads(names["answer"].choices[0].message.content)["sum"] in (6, 7, 8)
     assert '"worst_load"' in last

@@ -204,6 +204,13 @@ async def test_a_dead_engine_is_started_again_with_what_it_held() -> None:
         assert pool.restarts == 1
 
 
+async def test_a_restart_is_counted_also_when_a_request_brings_it_about() -> None:
+    async with pool_of() as (pool, (engine,)):
+        engine.alive = False
+        await _use(pool, A)
+        assert (pool.restarts, engine.taken) == (1, ["a", "a"])
+
+
 async def test_while_one_engine_is_dead_the_other_answers() -> None:
     async with pool_of(2) as (pool, (one, two)):
         one.gate.clear()
