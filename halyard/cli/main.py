@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import halyard
-from halyard.cli import chat, data, doctor, recipe, reward, run, serve, snapshot, status
+from halyard.cli import chat, data, doctor, lineage, recipe, reward, run, serve, snapshot, soup, status
 from halyard.cli.shell import Commands
 from halyard.cluster.origin import check_origin
 
@@ -45,9 +45,11 @@ app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("chat")(chat.chat)
 app.command("serve")(serve.serve)
+app.command("soup")(soup.soup)
 app.command("doctor")(doctor.doctor)
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(reward.app, name="reward")
+snapshot.app.command("lineage")(lineage.lineage)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(data.app, name="data")
 

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from halyard.errors import HalyardError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 FAILED = 1
 STOPPED = 130
@@ -71,6 +71,13 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def show(drawing: RenderableType) -> None:
+    """Nothing; a table or tree is on stdout, wrapped on a terminal and never cut or wrapped elsewhere."""
+    from rich.console import Console
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else 10_000).print(drawing)
 
 
 def hush() -> None:
