@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from halyard.cli.speaker import Speaker
     from model.render import ChatMessage
+    from model.video import Video
 
-HELP = "/image FILE  show an image with your next message\n/think, /no-think  change the mode\n/new  begin again\n"
+HELP = (
+    "/image FILE, /video FILE  show it with your next message\n/think, /no-think  change the mode\n/new  begin again\n"
+)
 
 
 def chat(
@@ -79,20 +82,21 @@ class Conversation:
     speaker: Speaker
     think: bool
     images: tuple[Image, ...] = ()
+    videos: tuple[Video, ...] = ()
     turns: list[ChatMessage] = field(default_factory=list)
 
     def hear(self, line: str) -> None:
         """Act on a line: an order that begins with a slash, or something to answer."""
         order, _, rest = line.partition(" ")
-        if order == "/image":
+        if order in ("/image", "/video"):
             try:
-                self.images += (_open(Path(rest).expanduser()),)
+                self._show(order, Path(rest).expanduser())
             except DataError as error:
                 typer.secho(str(error), fg=typer.colors.RED)
         elif order in ("/think", "/no-think"):
             self.think = order == "/think"
         elif order == "/new":
-            self.turns, self.images = [], ()
+            self.turns, self.images, self.videos = [], (), ()
         elif order.startswith("/"):
             typer.secho(HELP, dim=True)
         else:
@@ -105,12 +109,20 @@ class Conversation:
                 typer.secho(str(error), fg=typer.colors.RED)
                 self.turns.pop()
 
+    def _show(self, order: str, path: Path) -> None:
+        from model.video import read_video
+
+        if order == "/image":
+            self.images += (_open(path),)
+        else:
+            self.videos += (read_video(path),)
+
     def say(self, text: str) -> None:
         """Ask, print the answer as it comes, and remember both."""
         from model.render import ChatMessage
         from rewards.structure import split
 
-        self.turns.append(ChatMessage(role="user", text=text, images=self.images))
+        self.turns.append(ChatMessage(role="user", text=text, images=self.images, videos=self.videos))
         answer = ""
         for piece in self.speaker.answer(self.turns, thinking=self.think):
             answer += piece
@@ -118,5 +130,5 @@ class Conversation:
             typer.secho(piece, nl=False, dim=thinking)
         typer.echo()
         response = split(answer, self.think)
-        self.images = ()
+        self.images, self.videos = (), ()
         self.turns.append(ChatMessage(role="assistant", text=response.answer, reasoning=response.reasoning))

@@ -73,7 +73,9 @@ def test_turns_modes_and_images_are_remembered(tmp_path: Path, capsys: Any) -> N
         "/no-think",
         "and 1?",
         "/image nowhere.png",
+        "/video nowhere.gif",
         "/new",
+        f"/video {tmp_path / 'x.png'}",
         "hello",
     ):
         talk.hear(line)
@@ -88,6 +90,8 @@ def test_turns_modes_and_images_are_remembered(tmp_path: Path, capsys: Any) -> N
     out = capsys.readouterr().out
     assert "<think>2 and 3</think>5" in out
     assert "nowhere.png" in out
+    assert "there is no video nowhere.gif" in out
+    assert [len(video.frames) for video in third[0][0].videos] == [1]
 
 
 def test_the_command_answers_once(nano: Path) -> None:
@@ -99,7 +103,7 @@ def test_the_command_answers_once(nano: Path) -> None:
 def test_the_command_talks_until_the_input_ends(nano: Path) -> None:
     result = CliRunner().invoke(app, ["chat", str(nano), "--max-tokens", "4"], input="2 + 3?\n/help\n")
     assert result.exit_code == 0, result.output
-    assert "/image FILE" in result.stdout
+    assert "/image FILE, /video FILE" in result.stdout
 
 
 @pytest.mark.parametrize("what", ["nowhere", "empty"])
