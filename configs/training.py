@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from configs.base import Config, Count, Natural, NonNegative, Positive, Share
 
 Beta = Annotated[NonNegative, Field(lt=1)]
+
+
+class PartRates(Config):
+    """Peak learning rates of parts of a vision-language policy; those left out have the optimizer's."""
+
+    vision: Positive | None = None
+    """Peak learning rate of the vision tower."""
+    connector: Positive | None = None
+    """Peak learning rate of the adapter between tower and language model."""
+    language: Positive | None = None
+    """Peak learning rate of the language model."""
 
 
 class OptimizerConfig(Config):
@@ -31,7 +42,18 @@ class OptimizerConfig(Config):
     max_grad_norm: Positive = 1.0
     """The gradient's global norm is clipped to this."""
     freeze: tuple[str, ...] = ()
-    """Parts of the policy that are not trained, by the prefix of their parameters' names."""
+    """Parts of the policy that are not trained: vision, connector, language, or a prefix of their parameters' names."""
+    rates: PartRates = PartRates()
+    """Learning rates of parts of the policy that differ; schedule and warm-up are the same for all."""
+    load_balance: NonNegative = 0.001
+    """Weight of the load-balancing loss of a mixture of experts; a dense policy has none."""
+
+    @model_validator(mode="after")
+    def _rates_of_what_is_trained(self) -> Self:
+        for part, rate in self.rates:
+            if rate is not None and part in self.freeze:
+                raise ValueError(f"rates.{part} is {rate:g}, but freeze has {part}: take one of the two out")
+        return self
 
 
 class CheckpointConfig(Config):

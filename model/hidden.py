@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -10,17 +11,36 @@ from transformers import PreTrainedModel
 from model.sail_vl2 import SailVl2ForConditionalGeneration
 
 
-def hidden_states(policy: PreTrainedModel, input_ids: Tensor, position_ids: Tensor, pixel_values: Any) -> Tensor:
-    """Last hidden states [tokens, hidden] of a pack: `input_ids` and `position_ids` [1, tokens].
+@dataclass(frozen=True, slots=True)
+class DecoderOutput:
+    """`states` [tokens, hidden] of a pack, and `router_logits` [tokens, experts] of each layer with experts."""
 
-    `pixel_values` are [images, 3, size, size] or None; policies without a vision tower take None.
+    states: Tensor
+    router_logits: tuple[Tensor, ...] = ()
+
+
+def hidden_states(
+    policy: PreTrainedModel, input_ids: Tensor, position_ids: Tensor, pixel_values: Any, image_grids: Any = None
+) -> DecoderOutput:
+    """The decoder's output for a pack: `input_ids` and `position_ids` [1, tokens].
+
+    `pixel_values` are [images, 3, size, size] or None; those of native resolution are [patches, 3, patch size, patch
+    size], with `image_grids` [images, 2]. Policies without a vision tower take None.
     """
     if isinstance(policy, SailVl2ForConditionalGeneration):
         decoder: Any = policy.language_model.model
-        inputs = {"inputs_embeds": policy.embed(input_ids, pixel_values)}
+        inputs: dict[str, Any] = {"inputs_embeds": policy.embed(input_ids, pixel_values, image_grids)}
     else:
         decoder, inputs = policy.base_model, {"input_ids": input_ids}
-    return decoder(**inputs, position_ids=position_ids, use_cache=False).last_hidden_state[0]
+    if experts_per_token(policy):
+        inputs["output_router_logits"] = True
+    output = decoder(**inputs, position_ids=position_ids, use_cache=False)
+    return DecoderOutput(output.last_hidden_state[0], tuple(output.get("router_logits") or ()))
+
+
+def experts_per_token(policy: PreTrainedModel) -> int:
+    """How many experts of a layer a token goes through; 0 for a dense policy."""
+    return getattr(policy.config.get_text_config(), "num_experts_per_tok", 0)
 
 
 def silent_token(policy: PreTrainedModel) -> int | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from halyard.errors import PreflightError
+from model.components import frozen
 from rl import perfect
 from rl.losses import PolicyLoss
 from rl.probes import Probe, sample
@@ -229,7 +230,7 @@ def _still(before: Mapping[str, str], after: Mapping[str, str], stage: RlStage) 
     """
     changed: defaultdict[str, bool] = defaultdict(bool)
     for name in before:
-        if not name.startswith(stage.optimizer.freeze):
+        if not frozen(name, stage.optimizer.freeze):
             changed[re.sub(r"\.experts\.\d+\.", ".experts.*.", name)] |= before[name] != after[name]
     return [name for name, has in changed.items() if not has]
 

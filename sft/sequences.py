@@ -21,11 +21,12 @@ CACHE_BYTES = 512 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """A rendered row: `token_ids` and `loss_mask` are [tokens], `pixel_values` [images, 3, height, width]."""
+    """A rendered row: `token_ids` and `loss_mask` are [tokens]; the images as in `TrainSequence`."""
 
     token_ids: np.ndarray
     loss_mask: np.ndarray
     pixel_values: np.ndarray | None
+    image_grids: np.ndarray | None = None
 
     @property
     def bytes(self) -> int:
@@ -63,7 +64,10 @@ class Conversations:
         if not learnt:
             raise DataError(f"{_place(row)} has no token of the assistant to learn from")
         conversation = Conversation(
-            token_ids=rendered.token_ids, loss_mask=rendered.loss_mask, pixel_values=rendered.pixel_values
+            token_ids=rendered.token_ids,
+            loss_mask=rendered.loss_mask,
+            pixel_values=rendered.pixel_values,
+            image_grids=rendered.image_grids,
         )
         if conversation.bytes <= self._room:
             self._room -= conversation.bytes
@@ -80,6 +84,7 @@ def to_sequences(conversations: Sequence[Conversation]) -> list[TrainSequence]:
             loss_mask=one.loss_mask,
             weights=one.loss_mask.astype(np.float32) / np.float32(learnt),
             pixel_values=one.pixel_values,
+            image_grids=one.image_grids,
         )
         for one in conversations
     ]

@@ -57,6 +57,8 @@ class Speaker:
             if (prompt.pixel_values is not None)
             else {}
         )
+        if prompt.image_grids is not None:
+            inputs["image_grids"] = torch.as_tensor(prompt.image_grids, device=device)
         position, cache = 0, None
         for _ in range(self.max_tokens):
             positions = torch.arange(position, position + ids.shape[1], device=device)[None]

@@ -28,7 +28,8 @@ Division = list[list[list[int]]]
 class Pack:
     """One micro-batch.
 
-    `input_ids`, `position_ids`: [1, tokens]. `pixel_values`: [images, 3, height, width] or None.
+    `input_ids`, `position_ids`: [1, tokens]. `pixel_values`: [images, 3, height, width] or None; of native
+    resolution [patches, 3, patch size, patch size], with `image_grids`: [images, 2].
     The rest is [learnt tokens], flat: `sources` are the positions in the row whose hidden state predicts the
     token, `targets` the token ids, `segments` the number of the sequence within the pack.
     """
@@ -44,6 +45,7 @@ class Pack:
     rollout_logprobs: torch.Tensor | None = None
     old_logprobs: torch.Tensor | None = None
     reference_logprobs: torch.Tensor | None = None
+    image_grids: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> Pack:
         """The same pack on a device; itself where it is there already."""
@@ -78,12 +80,12 @@ def collate(sequences: Sequence[TrainSequence]) -> Pack:
     lengths = [len(sequence.token_ids) for sequence in sequences]
     learnt = np.flatnonzero(np.concatenate(masks))
     ids = np.concatenate([sequence.token_ids for sequence in sequences]).astype(np.int64, copy=False)
-    images = [sequence.pixel_values for sequence in sequences if sequence.pixel_values is not None]
     segments = np.repeat(np.arange(len(sequences)), [int(mask.sum()) for mask in masks])
     return Pack(
         input_ids=torch.from_numpy(ids)[None],
         position_ids=torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))[None],
-        pixel_values=torch.from_numpy(np.concatenate(images)) if images else None,
+        pixel_values=_joined([sequence.pixel_values for sequence in sequences]),
+        image_grids=_joined([sequence.image_grids for sequence in sequences]),
         sources=torch.from_numpy(learnt - 1),
         targets=torch.from_numpy(ids[learnt]),
         segments=torch.from_numpy(_without_gaps(segments)),
@@ -153,6 +155,12 @@ def _optional(sequences: Sequence[TrainSequence], masks: Sequence[np.ndarray], n
     if getattr(sequences[0], name) is None:
         return None
     return _flat(sequences, masks, name)
+
+
+def _joined(arrays: Sequence[np.ndarray | None]) -> torch.Tensor | None:
+    """Those that are there, one after the other."""
+    given = [array for array in arrays if array is not None]
+    return torch.from_numpy(np.concatenate(given)) if given else None
 
 
 def _without_gaps(segments: np.ndarray) -> np.ndarray:

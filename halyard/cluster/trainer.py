@@ -24,7 +24,7 @@ from configs.cluster import LearnerConfig
 from halyard.cluster import checkpoint, weights, zero
 from halyard.cluster.batch import Pack, collate
 from halyard.cluster.checkpoint_files import sync
-from halyard.cluster.optimizer import freeze
+from halyard.cluster.optimizer import freeze, set_rate
 from halyard.cluster.rank_types import Packs, RankUpdate, Task
 from halyard.cluster.schedules import learning_rate
 from halyard.cluster.training_module import TrainingModule
@@ -53,7 +53,7 @@ class Trainer:
         freeze(policy, task.optimizer.freeze)
         if config.activation_checkpointing:
             policy.gradient_checkpointing_enable({"use_reentrant": False})
-        self._module = TrainingModule(policy)
+        self._module = TrainingModule(policy, load_balance=task.optimizer.load_balance)
         self._engine = zero.initialize(self._module, config, task.optimizer)
         self._master = zero.MasterState(self._engine)
         self._trained = [(name, p) for name, p in self._module.named_weights() if p.requires_grad]
@@ -176,8 +176,7 @@ class Trainer:
 
     def _set_learning_rate(self) -> float:
         rate = learning_rate(self._task.optimizer, step=self._steps, steps=self._task.steps)
-        for group in zero.adam(self._engine).param_groups:
-            group["lr"] = rate
+        set_rate(zero.adam(self._engine), rate)
         return rate
 
     def _accumulate(

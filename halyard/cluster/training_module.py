@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from transformers import PreTrainedModel
 
 from halyard.cluster.batch import Pack
 from halyard.cluster.logprobs import LogProbHead
 from halyard.cluster.types import LossFunction, LossInputs
-from model.hidden import hidden_states, silent_token
+from model.experts import Routing
+from model.hidden import experts_per_token, hidden_states, silent_token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +29,10 @@ class PackResult:
 class TrainingModule(nn.Module):
     """A policy with a head that gives log-probs; its parameters are the policy's own."""
 
-    def __init__(self, policy: PreTrainedModel) -> None:
+    def __init__(self, policy: PreTrainedModel, *, load_balance: float = 0.0) -> None:
+        """Make the module of a policy; `load_balance` is the weight of the loss that balances its experts."""
         super().__init__()
+        self._load_balance = load_balance
         self.policy = policy
         output_layer: Any = policy.get_output_embeddings()
         self.head = LogProbHead(output_layer, silent_token(policy))
@@ -51,12 +54,34 @@ class TrainingModule(nn.Module):
         A pack that learns nothing, or whose loss has a problem, gets the loss 0 with a gradient of zeros
         for every parameter: the ranks' collective operations then still meet.
         """
-        hidden = hidden_states(self.policy, pack.input_ids, pack.position_ids, pack.pixel_values)
-        logprobs, entropy = self.head(hidden[pack.sources], pack.targets, temperature)
+        images = pack.pixel_values, pack.image_grids
+        output = hidden_states(self.policy, pack.input_ids, pack.position_ids, *images)
+        logprobs, entropy = self.head(output.states[pack.sources], pack.targets, temperature)
         if loss is None:
             return logprobs, None
         result = _judge(pack, logprobs, entropy, loss)
-        return (logprobs.sum() * 0.0 if result.problem else result.loss), result
+        value = logprobs.sum() * 0.0 if result.problem else result.loss
+        if not (output.router_logits and torch.is_grad_enabled()):
+            return value, result
+        balance, result = self._balance(pack, output.router_logits, result)
+        return value + balance, result
+
+    def _balance(
+        self, pack: Pack, router_logits: tuple[torch.Tensor, ...], result: PackResult
+    ) -> tuple[torch.Tensor, PackResult]:
+        """The weighted load-balancing loss of a pack, and its result with the router's figures.
+
+        A pack counts for what its learnt tokens count for in the step, so that the sums over all packs are means.
+        """
+        routing = Routing.of(router_logits, experts_per_token(self.policy), _add_over_ranks)
+        share = pack.weights.sum()
+        figures = {name: share * figure for name, figure in routing.figures().items()}
+        return self._load_balance * share * routing.loss, replace(result, metrics={**result.metrics, **figures})
+
+
+def _add_over_ranks(tensor: torch.Tensor) -> None:
+    if distributed.is_initialized():
+        distributed.all_reduce(tensor)
 
 
 def _judge(pack: Pack, logprobs: torch.Tensor, entropy: torch.Tensor, loss: LossFunction) -> PackResult:

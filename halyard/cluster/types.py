@@ -54,7 +54,8 @@ class TrainSequence:
     it, enters the loss); it is never True at t = 0. `weights[t]` is what the token counts for in the
     step's loss: the caller has already divided by the step's global count, so that the sum over all
     sequences, micro-batches and ranks is the loss. `advantages` and `rollout_logprobs` are 0 outside
-    the mask. `pixel_values` is [images, 3, height, width], float32.
+    the mask. `pixel_values` is [images, 3, height, width], float32; of a policy that sees images at their native
+    resolution it is [patches, 3, patch size, patch size], and `image_grids` [images, 2] their rows and columns.
     """
 
     token_ids: np.ndarray
@@ -65,6 +66,7 @@ class TrainSequence:
     old_logprobs: np.ndarray | None = None
     reference_logprobs: np.ndarray | None = None
     pixel_values: np.ndarray | None = None
+    image_grids: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

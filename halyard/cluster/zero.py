@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import deepspeed
 import torch
@@ -17,6 +17,9 @@ from torch import distributed, nn
 from configs.cluster import LearnerConfig
 from configs.training import OptimizerConfig
 from halyard.cluster.optimizer import adamw
+
+if TYPE_CHECKING:
+    from halyard.cluster.training_module import TrainingModule
 
 _PERSISTENT_ELEMENTS = 10_000
 """Under ZeRO-3 smaller tensors stay whole on every rank: gathering them costs more than it saves."""
@@ -32,12 +35,12 @@ def stage(config: LearnerConfig) -> int:
     return max(config.zero_stage, 2) if config.dtype == "bfloat16" else config.zero_stage
 
 
-def initialize(module: nn.Module, learner: LearnerConfig, optimizer: OptimizerConfig) -> deepspeed.DeepSpeedEngine:
+def initialize(module: TrainingModule, learner: LearnerConfig, optimizer: OptimizerConfig) -> deepspeed.DeepSpeedEngine:
     """The DeepSpeed engine around `module`, with a fresh AdamW."""
     settings = _settings(module, learner) | {"gradient_clipping": optimizer.max_grad_norm}
     engine, *_ = deepspeed.initialize(
         model=module,
-        optimizer=adamw(module, optimizer),  # pyright: ignore[reportArgumentType]
+        optimizer=adamw(module.named_weights(), optimizer),  # pyright: ignore[reportArgumentType]
         config=settings,
     )
     return engine

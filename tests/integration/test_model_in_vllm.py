@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from support.tiny_models import save_dense, save_moe
 
+from configs.model import TinySize
 from model.build import build
 from model.load import load_policy, load_processor
 from model.render import ChatMessage
@@ -22,6 +23,7 @@ from model.render import ChatMessage
 ROOT = Path(__file__).parents[2]
 SEED = np.random.default_rng(0)
 NOISE = [Image.fromarray(SEED.integers(0, 255, (112, 112, 3), dtype=np.uint8)) for _ in range(3)]
+SEEING: tuple[TinySize, ...] = ("micro", "micro-tiles", "micro-moe")
 TEXT = [
     [ChatMessage("user", "2 + 3?")],
     [ChatMessage("user", "who?"), ChatMessage("assistant", "me", reasoning="so."), ChatMessage("user", "and 2 more?")],
@@ -41,8 +43,10 @@ SEEN = [
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("policies")
-    build("micro", root / "micro", seed=0)
-    return {"micro": root / "micro", "dense": save_dense(root / "dense"), "moe": save_moe(root / "moe")}
+    for size in SEEING:
+        build(size, root / size, seed=0)
+    texts = {"dense": save_dense(root / "dense"), "moe": save_moe(root / "moe")}
+    return {size: root / size for size in SEEING} | texts
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def engine(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     prompts = {}
     for name, folder in folders.items():
         renderer = load_processor(folder)
-        chats = [*TEXT, *SEEN] if name == "micro" else TEXT
+        chats = [*TEXT, *SEEN] if name in SEEING else TEXT
         prompts[name] = [renderer.prompt(chat, thinking=True) for chat in chats]
     jobs = [
         (str(folders[name]), [(p.token_ids.tolist(), list(p.images)) for p in rendered])
@@ -74,14 +78,14 @@ def engine(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     return {name: list(zip(prompts[name], found, strict=True)) for name, found in zip(prompts, answers, strict=True)}
 
 
-@pytest.mark.parametrize("name", ["micro", "dense", "moe"])
+@pytest.mark.parametrize("name", [*SEEING, "dense", "moe"])
 def test_the_engine_runs_on_the_ids_it_is_given(engine: dict[str, Any], name: str) -> None:
     for prompt, answer in engine[name]:
         assert answer["prompt"] == prompt.token_ids.tolist()
         assert len(answer["ids"]) == 40
 
 
-@pytest.mark.parametrize("name", ["micro", "dense", "moe"])
+@pytest.mark.parametrize("name", [*SEEING, "dense", "moe"])
 def test_log_probabilities_are_the_learners(engine: dict[str, Any], folders: dict[str, Path], name: str) -> None:
     policy = load_policy(folders[name], dtype=torch.float32).eval()
     for prompt, answer in engine[name]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from support.tiny_models import save_moe
 from support.training import Reference, likelihood, sequences, train_by_the_book
 
 from configs.cluster import LearnerConfig
-from configs.training import OptimizerConfig
+from configs.training import OptimizerConfig, PartRates
 from halyard.cluster.rank_types import Task
 from halyard.cluster.types import LossInputs, LossOutput, TrainSequence
 from halyard.errors import LearnerError
 
-OPTIMIZER = OptimizerConfig(learning_rate=1e-3, weight_decay=0.1, max_grad_norm=0.5, eps=1e-6)
+OPTIMIZER = OptimizerConfig(learning_rate=1e-3, weight_decay=0.1, max_grad_norm=0.5, eps=1e-6, load_balance=0.0)
 TEMPERATURE = 0.8
 
 Plan = list[list[list[int]]]
@@ -199,6 +199,37 @@ def test_two_ranks_with_uneven_images_train_as_plain_pytorch(
 def test_experts_train_as_plain_pytorch(ranks: Ranks, experts: Problem, stage: Any) -> None:
     config = LearnerConfig(ranks=2, zero_stage=stage)
     assert_as_by_the_book(ranks.run(train, config, experts.task, experts.steps, UNEVEN), experts.reference)
+
+
+@pytest.mark.parametrize("stage", [0, 2, 3])
+def test_parts_have_their_own_rates(ranks: Ranks, vision: Problem, stage: Any) -> None:
+    """Another rate for all, and the old one for each part, is the old one for all."""
+    rates = PartRates(vision=1e-3, connector=1e-3, language=1e-3)
+    task = replace(vision.task, optimizer=OPTIMIZER.model_copy(update={"learning_rate": 0.07, "rates": rates}))
+    answers = ranks.run(train, LearnerConfig(ranks=2, zero_stage=stage), task, vision.steps, UNEVEN)
+    assert_as_by_the_book(answers, vision.reference)
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_experts_are_balanced_over_the_ranks(ranks: Ranks, experts: Problem, stage: Any) -> None:
+    """With balance as the greater part of the loss the load evens out; the loss that is told is the policy's own."""
+    told = []
+    for weight in (0.0, 10.0):
+        task = replace(experts.task, optimizer=OPTIMIZER.model_copy(update={"load_balance": weight}))
+        config = LearnerConfig(ranks=2, zero_stage=stage)
+        answers = ranks.run(train, config, task, [experts.steps[0]] * 12, UNEVEN)
+        told.append([[answer["updates"][step] for answer in answers] for step in (0, -1)])
+
+    def sums(updates: Any, name: str) -> float:
+        return sum(update.metrics[name] for update in updates)
+
+    for (first, last), balanced in zip(told, (False, True), strict=True):
+        assert sum(update.loss for update in first) == pytest.approx(experts.reference.losses[0], rel=1e-5)
+        assert 2.0 <= sums(first, "router_balance_loss") < 4.0  # of four experts a token goes through two
+        assert 0 < sums(first, "router_entropy") <= 1
+        if balanced:
+            assert sums(last, "router_balance_loss") < sums(told[0][1], "router_balance_loss")
+            assert sums(last, "router_entropy") > sums(first, "router_entropy")
 
 
 @pytest.mark.parametrize("plan", [[[list(range(12))]], [[[index] for index in range(12)]]], ids=["one", "twelve"])

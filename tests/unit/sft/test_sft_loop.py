@@ -42,6 +42,7 @@ class Letters:
             token_ids: np.ndarray
             loss_mask: np.ndarray
             pixel_values: np.ndarray | None = None
+            image_grids: np.ndarray | None = None
 
         return Rendered(
             np.array(prompt + answer, dtype=np.int64), np.array([False] * len(prompt) + [True] * len(answer))
