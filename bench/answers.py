@@ -108,15 +108,21 @@ def sets(draw: random.Random) -> list[Answered]:
 
 
 def integrals(draw: random.Random) -> list[Answered]:
-    """Antiderivatives with a constant, and logarithms: what is left to algebra."""
+    """Antiderivatives with a constant."""
     a, b = draw.randrange(2, 99), draw.randrange(2, 99)
     return _asked(
         rf"{a}\ln|x| + \frac{{x^{{{b}}}}}{{{b}}} + C", rf"\frac{{x^{{{b}}}}}{{{b + draw.randrange(2)}}}+{a}\ln|x|+C"
     )
 
 
+def logarithms(draw: random.Random) -> list[Answered]:
+    """Logarithms of a base that is not said: what is left to algebra."""
+    a, b = draw.randrange(2, 999), draw.randrange(2, 999)
+    return _asked(rf"{a}\log x + \log {b}", rf"\log({b + draw.randrange(2)}x^{{{a}}})")
+
+
 _PLAIN = (numbers, separators, words, choices, fractions, percents, quantities)
-_FORMS = (intervals, matrices, polynomials, roots, trigonometry, lines, inequalities, sets, integrals)
+_FORMS = (intervals, matrices, polynomials, roots, trigonometry, lines, inequalities, sets, integrals, logarithms)
 PLAIN: dict[str, Kind] = {one.__name__: one for one in _PLAIN}
 """What strings and numbers decide."""
 KINDS: dict[str, Kind] = {**PLAIN, **{one.__name__: one for one in _FORMS}}

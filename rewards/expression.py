@@ -1,6 +1,6 @@
 r"""LaTeX expressions as trees: numbers, letters, + - * / ^, \frac, \sqrt, the usual functions, and nothing else.
 
-What could be read in two ways is not read at all: f(x), 1/2x, \log without a base, |x|, words.
+What could be read in two ways is not read at all: f(x), 1/2x, \log without a base, words.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ DEEPEST = 20
 MOST_DIGITS = 40
 
 _SKIP = re.compile(r"\\(?:[,;:!> ]|q?quad(?![a-zA-Z])|(?:left|right|[bB]igg?[lr]?|displaystyle)(?![a-zA-Z]))|[~\s]+")
-_TOKEN = re.compile(r"\d+(?:\.\d+)?|\.\d+|\\[a-zA-Z]+|\*\*|[a-zA-Z+*/^_(){}\[\]!-]", re.ASCII)
+_TOKEN = re.compile(r"\d+(?:\.\d+)?|\.\d+|\\[a-zA-Z]+|\*\*|[a-zA-Z+*/^_(){}\[\]|!-]", re.ASCII)
+_BAR = re.compile(r"\\[lr]?vert(?![a-zA-Z])")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _UNSURE = re.compile(r"(?<![_^\d.])[\d.]+ +[\d.]|[a-zA-Z]{3}")
 """Digits in two groups, and words."""
@@ -37,7 +38,7 @@ class Tree(NamedTuple):
     """An operation on trees; a leaf has a number, or the name of a letter, instead.
 
     Operations: number, letter, pi, e, i, +, *, / , ^, neg, root (radicand, degree), log (argument, base),
-    !, binom, and the functions by their names.
+    !, binom, abs, and the functions by their names.
     """
 
     operation: str
@@ -61,9 +62,9 @@ def read(latex: str) -> Tree:
     """
     if len(latex) > LONGEST:
         raise UnreadError("long")
-    text = _SKIP.sub(" ", latex)
+    text = _BAR.sub("|", _SKIP.sub(" ", latex))
     tokens = _TOKEN.findall(text)
-    if sum(map(len, tokens)) != len(text.replace(" ", "")) or _UNSURE.search(_COMMAND.sub("|", text)):
+    if sum(map(len, tokens)) != len(text.replace(" ", "")) or _UNSURE.search(_COMMAND.sub("*", text)):
         raise UnreadError("other characters, or words")
     reader = _Reader(tokens)
     tree = reader.sum()
@@ -88,6 +89,7 @@ class _Reader:
     def __init__(self, tokens: list[str]) -> None:
         self._tokens, self._at, self._depth = tokens, 0, 0
         self._in_angle = False
+        self._in_bars = False
 
     def peek(self) -> str:
         """The next token; "" at the end."""
@@ -117,14 +119,14 @@ class _Reader:
 
     def _product(self) -> Tree:
         tree = self._signed()
-        while (token := self.peek()) and token not in ("+", "-", ")", "}", "]"):
+        while (token := self.peek()) and token not in ("+", "-", ")", "}", "]") and not self._closes_bars():
             if token in _TIMES:
                 self._next()
                 tree = Tree("*", (tree, self._signed()))
             elif token in _OVER:
                 self._next()
                 tree = Tree("/", (tree, self._signed()))
-                if self.peek() and self.peek() not in _STOPS:
+                if self.peek() and self.peek() not in _STOPS and not self._closes_bars():
                     raise UnreadError("1/2x")
             else:
                 tree = self._beside(tree, self._power())
@@ -177,10 +179,25 @@ class _Reader:
         return self._atom()
 
     def _group(self) -> Tree:
+        outer, self._in_bars = self._in_bars, False
         closing = _CLOSING[self._next()]
         tree = self.sum()
         self._expect(closing)
+        self._in_bars = outer
         return tree
+
+    def _closes_bars(self) -> bool:
+        return self._in_bars and self.peek() == "|"
+
+    def _absolute(self) -> Tree:
+        """The absolute value that starts here; the next bar closes it, if not within brackets."""
+        if self._in_bars:
+            raise UnreadError("bars within bars")
+        self._in_bars = True
+        tree = self.sum()
+        self._expect("|")
+        self._in_bars = False
+        return Tree("abs", (tree,))
 
     def _argument(self) -> Tree:
         r"""What LaTeX takes for an argument: a group, or one character, as in \frac12."""
@@ -200,6 +217,8 @@ class _Reader:
             if len(token) > MOST_DIGITS:
                 raise UnreadError("many digits")
             return number(Fraction(token))
+        if token == "|":
+            return self._absolute()
         if len(token) == 1 and token.isalpha():
             return self._letter(token)
         return self._command(token)

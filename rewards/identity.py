@@ -246,6 +246,7 @@ _OPERATIONS: dict[str, Callable[..., complex]] = {
     "log": lambda a, b: cmath.log(a) / cmath.log(b),
     "!": _factorial,
     "binom": _binomial,
+    "abs": lambda a: complex(abs(a)),
     "sin": cmath.sin,
     "cos": cmath.cos,
     "tan": cmath.tan,
