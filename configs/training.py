@@ -42,7 +42,8 @@ class OptimizerConfig(Config):
     max_grad_norm: Positive = 1.0
     """The gradient's global norm is clipped to this."""
     freeze: tuple[str, ...] = ()
-    """Parts of the policy that are not trained: vision, connector, language, or a prefix of their parameters' names."""
+    """Parts of the policy that are not trained: vision, connector, language, or a prefix of their parameters' names, in
+    which * stands for anything: `"*_proj"` and `"*embed_tokens"` leave the norms alone to be trained."""
     rates: PartRates = PartRates()
     """Learning rates of parts of the policy that differ; schedule and warm-up are the same for all."""
     load_balance: NonNegative = 0.001

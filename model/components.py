@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 COMPONENTS: dict[str, tuple[str, ...]] = {
     "vision": ("vision_model",),
@@ -13,13 +14,15 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
 
 
 def belongs(name: str, part: str) -> bool:
-    """Whether the parameter `name` belongs to a part: one of `COMPONENTS`, or a prefix of its own.
+    """Whether the parameter `name` belongs to a part: one of `COMPONENTS`, or a prefix, in which * stands for anything.
 
     >>> belongs("mlp1.0.weight", "connector"), belongs("mlp1.0.weight", "mlp1"), belongs("mlp1.0.weight", "mlp")
     (True, True, False)
+    >>> belongs("model.layers.3.mlp.up_proj.weight", "*_proj"), belongs("model.norm.weight", "*_proj")
+    (True, False)
     """
     prefixes = COMPONENTS.get(part, (part.rstrip("."),))
-    return any(f"{name}.".startswith(f"{prefix}.") for prefix in prefixes)
+    return any(fnmatchcase(f"{name}.", f"{prefix}.*") for prefix in prefixes)
 
 
 def component(name: str) -> str | None:

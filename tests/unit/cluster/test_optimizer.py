@@ -79,6 +79,19 @@ def test_parts_are_frozen_by_their_names(parts: tuple[str, ...], trained: set[st
     assert all(any(name.startswith(one) for one in trained) for name in names)
 
 
+def test_a_star_stands_for_anything_in_a_name() -> None:
+    model = nn.ModuleDict({"layers": nn.ModuleList([block() for _ in range(2)]), "embed_tokens": nn.Embedding(3, 2)})
+    freeze(model, ["*_proj", "*embed_tokens"])
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {"layers.0.norm.weight", "layers.1.norm.weight"}
+    with pytest.raises(ConfigError, match=r"no part '\*_poj'"):
+        freeze(model, ["*_poj"])
+
+
+def block() -> nn.Module:
+    return nn.ModuleDict({"q_proj": nn.Linear(2, 2), "norm": nn.RMSNorm(2)})
+
+
 def test_language_is_the_whole_of_a_text_policy() -> None:
     with pytest.raises(ConfigError, match="language is the whole policy"):
         freeze(nn.ModuleDict({"model": nn.Linear(2, 2), "lm_head": nn.Linear(2, 2)}), ["language"])
