@@ -22,8 +22,8 @@ _UNTOLD = {"transformers_version", "_name_or_path", "_commit_hash", "dtype", "to
 _READING = ("tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json")
 _READING += ("chat_template.jinja", "processor_config.json", "preprocessor_config.json")
 """Files that decide which ids and pixels a model sees; what is in a tokenizer_config.json is in these, too."""
-_AT_ONCE = 2**22
-"""Elements that are compared in float64 at a time."""
+_AT_ONCE = 2**18
+"""Elements that are compared in float64 at a time: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

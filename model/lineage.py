@@ -89,13 +89,13 @@ def _mentions(manifest: Manifest) -> list[_Mention]:
 
 
 def _mention(entry: dict[str, Any], part: str) -> _Mention:
-    return _Mention(name=entry["version"], folder=entry["folder"], digest=entry.get("manifest"), part=part)
+    return _Mention(name=str(entry["version"]), folder=str(entry["folder"]), digest=entry.get("manifest"), part=part)
 
 
 def _find(mention: _Mention, child: Path) -> Path | None:
     """Where a parent lies: where it lay then, or beside its child. Another under its name is not it."""
     places = [Path(mention.folder)] if mention.folder else []
-    for place in (*places, child.parent / mention.name, child.parents[1] / "models" / mention.name):
+    for place in (*places, child.parent / mention.name, child.parent.parent / "models" / mention.name):
         if not (place / "config.json").is_file():
             continue
         if mention.digest is None or digest(place) == mention.digest:

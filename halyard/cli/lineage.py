@@ -36,8 +36,7 @@ def _grow(tree: Tree, ancestor: Ancestor, drawn: set[Path]) -> None:
     from rich.text import Text
 
     if ancestor.folder in drawn:
-        if ancestor.parents:
-            tree.add(Text("as above", style="dim"))
+        tree.add(Text("as above", style="dim"))
         return
     drawn |= {ancestor.folder} if ancestor.folder else set()
     for fact in _facts(ancestor):
@@ -90,9 +89,9 @@ def _facts(ancestor: Ancestor) -> Iterator[str]:
 def _recipe(folder: Path, fingerprint: Any) -> dict[str, Any] | None:
     """The recipe of the run that the snapshot lies in, where it is the one that the snapshot was made with."""
     try:
-        content = json.loads((folder.parents[1] / "recipe.json").read_text(encoding="utf-8"))
+        content = json.loads((folder.parent.parent / "recipe.json").read_text(encoding="utf-8"))
         return content["recipe"] if content["fingerprint"] == fingerprint else None
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
