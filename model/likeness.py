@@ -18,7 +18,8 @@ from model.load import architecture
 from model.weight_files import WeightFiles
 
 _UNTOLD = {"transformers_version", "_name_or_path", "_commit_hash", "dtype", "torch_dtype", "auto_map"}
-"""Keys of a configuration that say who wrote it and how it is stored, not what the model computes."""
+_UNTOLD |= {"initializer_range", "use_cache"}
+"""Keys of a configuration that say who wrote it, how it is stored and how it began, not what the model computes."""
 _READING = ("tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json")
 _READING += ("chat_template.jinja", "processor_config.json", "preprocessor_config.json")
 """Files that decide which ids and pixels a model sees; what is in a tokenizer_config.json is in these, too."""
