@@ -27,8 +27,8 @@ def doubts(likeness: Sequence[Likeness], ancestry: Sequence[Ancestor]) -> list[s
     The rules: their manifests tell of different roles, of different kinds of training (a soup has none of its own), or
     of different weights to begin with. The cosine of their weights is below `ALIKE`: what is independent cancels out,
     and the mean of two models of equal length is sqrt((1 + cosine) / 2) as long (the quickstart's snapshots lie above
-    0.97, one from another seed at 0.29). Against a base, the cosine of their task vectors is below `TASKS_ALIKE`, for models tuned
-    on different things are close to orthogonal there (arXiv 2212.04089), or the one has moved more than
+    0.97, one from another seed at 0.29). Against a base, the cosine of their task vectors is below `TASKS_ALIKE`, for
+    models tuned on different things are close to orthogonal there (arXiv 2212.04089), or the one has moved more than
     `LENGTHS_ALIKE` times as far as the other, as with different settings.
     """
     found = []
