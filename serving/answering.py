@@ -166,7 +166,8 @@ async def _rest(
 
 def _broken(error: dict[str, Any]) -> Refusal:
     """Why a stream ended before its answer did."""
-    message = f"the answer broke off ({error.get('message', 'the engine failed')}); ask again"
+    reason = error.get("message") if error.get("code", 500) < 500 else "the engine failed"
+    message = f"the answer broke off: {reason}; ask again"
     return Refusal(503, message, code="stream_broken")
 
 
