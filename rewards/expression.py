@@ -1,6 +1,7 @@
 r"""LaTeX expressions as trees: numbers, letters, + - * / ^, \frac, \sqrt, the usual functions, and nothing else.
 
-What could be read in two ways is not read at all: f(x), 1/2x, \log without a base, words.
+What could be read in two ways is not read at all: f(x), 1/2x, words.
+\log without a base is to a base that is not known, BASE, the same throughout.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+BASE = "base of log"
 LONGEST = 300
 DEEPEST = 20
 MOST_DIGITS = 40
@@ -253,8 +255,10 @@ class _Reader:
         if name in _GREEK:
             return self._letter(name)
         if token == "\\log":
-            self._expect("_")
-            base = self._argument()
+            base = Tree("letter", letter=BASE)
+            if self.peek() == "_":
+                self._next()
+                base = self._argument()
             return Tree("log", (self._operand(), base))
         if name in FUNCTIONS:
             return self._function(name)

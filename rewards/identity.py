@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from rewards.expression import Tree, UnreadError, letters, read
+from rewards.expression import BASE, Tree, UnreadError, letters, read
 
 PRIME = 2**61 - 31
 """A prime that is 1 modulo 4, so that -1 has a root."""
@@ -25,6 +25,8 @@ LARGEST_EXPONENT = 100_000
 LARGEST_FACTORIAL = 1_000
 POSITIVE, MIXED = 3, 2
 """Points at which floating point is tried: with positive letters alone, and with negative ones among them."""
+SIZES = ((0.3, 0.9), (1.5, 2.9), (1.04, 1.2), (0.4, 0.9), (1.05, 1.4))
+"""Where the letters of each point lie: below 1 and above, so that no power of them is lost beside the others."""
 
 Point = Mapping[str, complex]
 
@@ -75,8 +77,10 @@ def proportional(left: str, right: str) -> bool | None:
 
 
 def _surely_other(names: frozenset[str], others: frozenset[str]) -> bool:
-    """Whether letters are not the same ones in another case, nor those of a unit behind a number."""
-    return bool(names and others) and {one.lower() for one in names} != {one.lower() for one in others}
+    """Whether letters are not the same ones in another case, nor those of a unit behind a number, nor log and ln."""
+    return bool(names and others and BASE not in names ^ others) and {one.lower() for one in names} != {
+        one.lower() for one in others
+    }
 
 
 def value(latex: str) -> complex | None:
@@ -163,10 +167,11 @@ def _whole(tree: Tree) -> int:
 def _nearly_equal(first: Tree, second: Tree, names: frozenset[str]) -> bool | None:
     """Whether two expressions agree at all points, or differ where all letters are positive."""
     draw = random.Random(1)
-    agreed = 0
+    agreed, unclear = 0, False
     for i in range(POSITIVE + MIXED if names else 1):
-        sign = 1 if i < POSITIVE else -1
-        point = {name: sign * draw.uniform(0.1, 0.95) * draw.choice((1, sign, 3)) for name in sorted(names)}
+        signs = (1,) if i < POSITIVE else (-1, 1, -1)
+        point: dict[str, complex] = {name: draw.choice(signs) * draw.uniform(*SIZES[i]) for name in sorted(names)}
+        point[BASE] = SIZES[1][1]
         try:
             one, other = _evaluate(first, point), _evaluate(second, point)
         except (ArithmeticError, ValueError):
@@ -174,11 +179,13 @@ def _nearly_equal(first: Tree, second: Tree, names: frozenset[str]) -> bool | No
         distance, size = abs(one - other), max(abs(one), abs(other))
         if distance <= AGREEMENT * size:
             agreed += 1
-        elif sign > 0 and distance > DISAGREEMENT * size and distance > _doubt(first, point) + _doubt(second, point):
+        elif (
+            i < POSITIVE and distance > DISAGREEMENT * size and distance > _doubt(first, point) + _doubt(second, point)
+        ):
             return False
         else:
-            return None
-    return True if agreed >= (POSITIVE if names else 1) else None
+            unclear = True
+    return True if agreed >= (POSITIVE if names else 1) and not unclear else None
 
 
 def _doubt(tree: Tree, point: Point) -> float:
@@ -219,6 +226,13 @@ def _root(radicand: complex, degree: complex) -> complex:
     return _power(radicand, 1 / degree)
 
 
+def _log(argument: complex, base: complex = math.e) -> complex:
+    """A logarithm; none for a negative number, where expressions are compared in their common domain alone."""
+    if not argument.imag and argument.real < 0:
+        raise _Undefined("a logarithm of a negative number")
+    return cmath.log(argument) / cmath.log(base)
+
+
 def _factorial(argument: complex) -> complex:
     return complex(math.factorial(_natural(argument, 170)))
 
@@ -243,7 +257,7 @@ _OPERATIONS: dict[str, Callable[..., complex]] = {
     "neg": lambda a: -a,
     "^": _power,
     "root": _root,
-    "log": lambda a, b: cmath.log(a) / cmath.log(b),
+    "log": _log,
     "!": _factorial,
     "binom": _binomial,
     "abs": lambda a: complex(abs(a)),
@@ -262,6 +276,6 @@ _OPERATIONS: dict[str, Callable[..., complex]] = {
     "arsinh": cmath.asinh,
     "arcosh": cmath.acosh,
     "artanh": cmath.atanh,
-    "ln": cmath.log,
+    "ln": _log,
     "exp": cmath.exp,
 }
