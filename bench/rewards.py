@@ -1,8 +1,8 @@
 """Verdicts a second, beside plain math-verify, and what hostile answers cost: `python -m bench.rewards`.
 
 Both grade the same answers: math-verify one after the other in this process's main thread, where its alarm works, as
-its README does; ours a step of rollouts at a time, with two processes for what takes algebra. No answer comes twice
-but in the last row, where eight samples of a prompt repeat each other as rollouts do.
+its README does; ours a step of rollouts at a time, with two processes for what takes algebra. No text comes twice, so
+that nothing is remembered, but in the last row, where eight samples of a prompt repeat each other as rollouts do.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ async def compare(grader: Grader, name: str, kind: Kind, count: int) -> tuple[st
     for i in range(ROUNDS):
         draw = random.Random(f"{name}{i}")
         answers = [one for _ in range(count) for one in kind(draw)]
+        if kind is not groups:
+            answers = [one._replace(answer=f"After step {n}, {one.answer}") for n, one in enumerate(answers)]
         mine.append(await ours(grader, answers))
         plain.append(theirs(answers[: max(60, len(answers) // 20)]))
     return name, statistics.median(mine), statistics.median(plain)
