@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
@@ -31,12 +31,13 @@ class Problem:
     answer: str
     reasoning: str | None = None
     drawing: Drawing | None = None
+    key: str = field(init=False, repr=False, compare=False)
+    """SHA-256 of the question's content, text and drawing, as hexadecimal; worked out once, since all sorting is by it."""
 
-    @property
-    def key(self) -> str:
-        """SHA-256 of the question's content, text and drawing, as hexadecimal."""
+    def __post_init__(self) -> None:
+        """Work the key out."""
         content = json.dumps([self.question, self.drawing], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        object.__setattr__(self, "key", hashlib.sha256(content.encode()).hexdigest())
 
     @property
     def split(self) -> Split:
