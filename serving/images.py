@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from configs.serving import LimitsConfig
-from halyard.data.images import open_image, to_data_uri
-from halyard.data.types import ImageRef
+from halyard.data.images import read_image
 from model.render import ChatMessage
 from serving.errors import Refusal
 from serving.fetch import Fetcher
@@ -86,7 +85,7 @@ def decode(data: bytes, megapixels: float, where: str) -> Image.Image:
         if width * height > megapixels * 1e6:
             message = f"the image has {width} x {height} pixels, and {megapixels:g} million are allowed; scale it down"
             raise Refusal(400, message, param=where, code="image_too_large")
-        return open_image(ImageRef(uri=to_data_uri(data)))
+        return read_image(data, where)
     except Refusal:
         raise
     except Exception as error:  # Pillow's decoders raise whatever broken files lead them to

@@ -35,12 +35,21 @@ def open_image(ref: ImageRef) -> Image.Image:
     if ref.drawing is not None:
         return _rendered(json.dumps(ref.drawing, sort_keys=True))
     if ref.uri is not None:
-        return _decode(io.BytesIO(from_data_uri(ref.uri)), f"{ref.uri[:40]}…")
+        return read_image(from_data_uri(ref.uri), f"{ref.uri[:40]}…")
     if ref.path is None:
         raise DataError("an image without path, data URI or drawing")
     if not Path(ref.path).is_file():
         raise DataError(f"there is no image file {ref.path}")
     return _decode(Path(ref.path), ref.path)
+
+
+def read_image(content: bytes, name: str) -> Image.Image:
+    """The image in the bytes of a file, as `open_image` gives it; `name` stands for it in messages.
+
+    Raises:
+        DataError: it is no image, damaged, or of more than 64 million pixels.
+    """
+    return _decode(io.BytesIO(content), name)
 
 
 def to_data_uri(content: bytes) -> str:
