@@ -39,7 +39,7 @@ SHOWN = ("reward", "accuracy", "loss", "response_tokens_mean", "tokens_per_secon
 """Figures worth a person's glance while a run goes on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """Everything that a step left behind.
 

@@ -65,8 +65,17 @@ async def train(stage: RlStage, session: RlSession) -> None:
                 held_out = await measure(number, stage, session, engine)
             unused = books.close(number, groups)
             feed.release()
-            counted = session.scorer.figures()
-            step = Step(number, groups, unused, updates, transfer, clock.lap(), apart, counted, held_out)
+            step = Step(
+                number=number,
+                trained=groups,
+                unused=unused,
+                updates=updates,
+                transfer=transfer,
+                seconds=clock.lap(),
+                engine_drift=apart,
+                judges=session.scorer.figures(),
+                held_out=held_out,
+            )
             write_down(step, stage, algorithm, session)
             stop = session.stop.is_set()
             if stop or number % stage.checkpoint.every == 0 or number == stage.steps:

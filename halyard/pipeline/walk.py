@@ -113,15 +113,16 @@ def starting_model(config: ModelConfig, loaded: LoadedRecipe, run: RunFolder, na
     from model.convert import convert
     from model.released import is_released
 
-    given = None if config.path is None else loaded.resolve(config.path)
-    if given is not None and not is_released(given):
-        return given
+    if config.path is not None:
+        given = loaded.resolve(config.path)
+        if not is_released(given):
+            return given
+        make = partial(convert, given)
+    else:
+        assert config.build is not None, "a model config has a path or a size"
+        make = partial(build, config.build, seed=draw(loaded.recipe.seed, "build", name))
     target = run.path / "models" / name
     if not target.is_dir():
         with new_folder(target) as temporary:
-            if given is not None:
-                convert(given, temporary)
-            else:
-                assert config.build is not None, "a model config has a path or a size"
-                build(config.build, temporary, seed=draw(loaded.recipe.seed, "build", name))
+            make(temporary)
     return target
