@@ -85,8 +85,8 @@ def _options(question: Question) -> Iterator[str]:
 
 
 def _candidates(question: Question) -> list[str]:
-    """Answers among which the right one is neither first nor last."""
-    return [question.wrong, question.right, *question.others] if question.others else [question.wrong, question.right]
+    """Answers, the right one among them: neither first nor, where there are others, last."""
+    return [question.wrong, question.right, *question.others]
 
 
 def _boxes(question: Question) -> Iterator[str]:

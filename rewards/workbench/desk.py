@@ -25,19 +25,17 @@ from rewards.scorer import Scorer
 
 @dataclass(slots=True)
 class Desk:
-    """Rewards that are live; `seconds` is how long they have judged, `judged` how many samples."""
+    """Rewards that are live; `seconds` is how long they have judged."""
 
     name: str
     scorer: Scorer
     seconds: float = 0.0
-    judged: int = 0
 
     async def score(self, samples: Sequence[Sample]) -> list[Verdict]:
         """The verdicts on samples, in their order; samples of one group must come together."""
         began = time.perf_counter()
         verdicts = await self.scorer.score(samples)
         self.seconds += time.perf_counter() - began
-        self.judged += len(samples)
         return verdicts
 
 

@@ -1,12 +1,13 @@
-"""Verdicts on cases, of one reward or of two side by side: as a page for people, as plain values for programs."""
+"""Verdicts on cases: as a page for people, as plain values for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from halyard.data.types import Verdict
 from rewards.sample import Sample
-from rewards.workbench.labels import Outcome, Scored, Tally, by_kind, tally
+from rewards.workbench.labels import WRONG, Outcome, Scored, Tally, by_kind, tally
 from rewards.workbench.page import Cell, Figure, Page, Row, Table, Tone
 
 TONES: dict[Outcome, Tone] = {
@@ -26,7 +27,7 @@ LONG = frozenset({"response", "reason", "reason of the first", "reason of the se
 
 def score_page(name: str, scored: Sequence[Scored], seconds: float) -> Page:
     """Accuracy, kind by kind; what is not as labelled; then all verdicts."""
-    kinds, wrong = by_kind(scored), [one for one in scored if TONES[one.outcome] != "plain"]
+    kinds, wrong = by_kind(scored), [one for one in scored if one.outcome in WRONG]
     labelled = any(one.outcome != "unlabelled" for one in scored)
     tables = [_verdicts("All verdicts", scored, labelled)]
     if wrong and len(wrong) < len(scored):
@@ -37,12 +38,12 @@ def score_page(name: str, scored: Sequence[Scored], seconds: float) -> Page:
     return Page(
         title=name,
         subtitle=f"{len(scored)} case{'s' * (len(scored) != 1)}",
-        figures=[*accuracy(tally(scored)), _mean(scored), speed(seconds, len(scored))],
+        figures=[*_accuracy(tally(scored)), _mean(scored), speed(seconds, len(scored))],
         tables=tables,
     )
 
 
-def accuracy(total: Tally) -> list[Figure]:
+def _accuracy(total: Tally) -> list[Figure]:
     """Headline numbers of labelled cases; none without labels."""
     if total.accuracy is None:
         return []
@@ -145,7 +146,7 @@ def _values(one: Scored) -> dict[str, Any]:
     }
 
 
-def verdict_values(verdict: Any) -> dict[str, Any]:
+def verdict_values(verdict: Verdict) -> dict[str, Any]:
     """A verdict as plain values."""
     return {
         "reward": verdict.reward,

@@ -12,8 +12,6 @@ from rich.table import Table as RichTable
 from rewards.sample import brief
 from rewards.workbench.page import Cell, Page, Table, written
 
-SHOWN = 20
-"""Rows of a table; all are in the HTML and the JSON."""
 CUT = 120
 GAP, NARROWEST = 2, 12
 FILE_WIDTH = 160
@@ -21,8 +19,8 @@ FILE_WIDTH = 160
 COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "plain": ""}
 
 
-def show(page: Page, console: Console, rows: int = SHOWN) -> None:
-    """Print the page; at most `rows` rows of each table."""
+def show(page: Page, console: Console, rows: int) -> None:
+    """Print the page; at most `rows` rows of each table: all are in the HTML and the JSON."""
     console.print(f"[bold]{escape(page.title)}[/]  {escape(page.subtitle)}")
     if not console.is_terminal:
         console.width = max(console.width, FILE_WIDTH)
