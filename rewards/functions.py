@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 from configs.rewards import PythonTerm, RewardsConfig, RewardTerm
 from rewards.calls import awaited, safely
 from rewards.catalogue import find
-from rewards.nodes import Judging, group_of
+from rewards.nodes import Judging, by_group
 from rewards.pool import Pool
 from rewards.registry import LoadedReward, load
 from rewards.sample import Judgement, Sample
@@ -79,12 +78,8 @@ class _Function(Judging):
                 return await self._each(samples)
             case "batch":
                 return await self._together(samples)
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for i, sample in enumerate(samples):
-            groups.setdefault(group_of(sample), []).append(i)
-        judged = await asyncio.gather(*(self._together([samples[i] for i in places]) for places in groups.values()))
-        found = dict(zip(chain(*groups.values()), chain(*judged), strict=True))
-        return [found[i] for i in range(len(samples))]
+            case "group":
+                return await by_group(samples, self._together)
 
     async def _each(self, samples: Sequence[Sample]) -> list[Judgement]:
         raise NotImplementedError

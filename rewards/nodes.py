@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from configs.rewards import AnswerTerm, FormatTerm, JudgeTerm
@@ -155,6 +157,18 @@ class Leaf(Node):
 def group_of(sample: Sample) -> tuple[str, str, str]:
     """What samples that are compared with one another have in common."""
     return sample.group_id, sample.prompt_id, sample.prompt
+
+
+async def by_group(
+    samples: Sequence[Sample], judge: Callable[[list[Sample]], Awaitable[Sequence[Judgement]]]
+) -> list[Judgement]:
+    """The judgements on samples, in their order, from what judges one group at a time; all groups side by side."""
+    groups: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for i, sample in enumerate(samples):
+        groups[group_of(sample)].append(i)
+    judged = await asyncio.gather(*(judge([samples[i] for i in places]) for places in groups.values()))
+    found = dict(zip(chain(*groups.values()), chain(*judged), strict=True))
+    return [found[i] for i in range(len(samples))]
 
 
 def _with_groups(samples: Sequence[Sample], places: Sequence[int]) -> list[int]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
-from itertools import chain, combinations
-from typing import Protocol
+from itertools import combinations
 
 from configs.judge import JudgeTerm
 from configs.rubric import Rubric
@@ -18,6 +16,7 @@ from rewards.judges.pictures import Picture, pictures
 from rewards.judges.unanswered import Down, Spent, Unanswered
 from rewards.judges.view import texts, unasked
 from rewards.judges.wording import Question
+from rewards.nodes import Judging, by_group
 from rewards.sample import Judgement, Sample
 
 MOST_MISSING = 0.5
@@ -27,35 +26,11 @@ WRITTEN = ("reasoning", "answer")
 Pictures = dict[str, tuple[Picture, ...] | Judgement]
 
 
-class JudgeJudging(Protocol):
-    """A judge term that is live.
+class JudgeJudging(Judging):
+    """A judge term that is live; what both ways of judging share: unasked verdicts, pictures, failures, figures.
 
-    `whole_groups` says whether it must see all samples of a prompt at once; `cost` ranks it among terms, which are
-    asked from the cheapest on.
+    To `judge` raises RewardError where the judge is down or its budget spent, and the term's on_outage is stop.
     """
-
-    whole_groups: bool
-    cost: int
-
-    async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
-        """One judgement a sample, in their order.
-
-        Raises:
-            RewardError: the judge is down or its budget spent, and the term's on_outage is stop.
-        """
-        ...
-
-    def figures(self) -> dict[str, float]:
-        """What was counted since the last look, by name."""
-        ...
-
-    async def close(self) -> None:
-        """Call off what is under way."""
-        ...
-
-
-class _Judging:
-    """What both ways of judging share: what needs no question, pictures, failures, figures."""
 
     cost = 4
 
@@ -108,7 +83,7 @@ class _Judging:
         return failed("judge", f"{what}: {failure}")
 
 
-class SingleJudging(_Judging):
+class SingleJudging(JudgeJudging):
     """A score for each response by itself, with a part for each criterion where there are several."""
 
     whole_groups = False
@@ -134,7 +109,7 @@ class SingleJudging(_Judging):
         return Judgement(count.score, count.reason, count.figures if len(count.figures) > 1 else {})
 
 
-class PairJudging(_Judging):
+class PairJudging(JudgeJudging):
     """The share of comparisons that a response wins in its group; each is made in both orders.
 
     A judge that takes whatever stands first gives half a point to both. A refused response loses to all others.
@@ -144,12 +119,7 @@ class PairJudging(_Judging):
 
     async def judge(self, samples: Sequence[Sample]) -> list[Judgement]:
         """One judgement a sample, in their order; those of one prompt are a group."""
-        groups: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
-        for index, sample in enumerate(samples):
-            groups[sample.group_id, sample.prompt_id, sample.prompt].append(index)
-        judged = await asyncio.gather(*(self._group([samples[i] for i in group]) for group in groups.values()))
-        found = dict(zip(chain.from_iterable(groups.values()), chain.from_iterable(judged), strict=True))
-        return [found[i] for i in range(len(samples))]
+        return await by_group(samples, self._group)
 
     async def _group(self, group: Sequence[Sample]) -> list[Judgement]:
         known = [self._unasked(sample) for sample in group]
