@@ -33,7 +33,7 @@ class Snapshot:
 
     `digest` is the SHA-256 over the checksums of all its files, so that two snapshots of one name and other
     weights can be told apart; `score` the mean accuracy over its run's benchmarks (None where none was
-    measured); `created` seconds since 1970.
+    measured); `created` seconds since 1970. A snapshot stays the same one when it is measured, or touched.
     """
 
     run: str
@@ -41,9 +41,9 @@ class Snapshot:
     path: Path
     parent: str | None
     role: str
-    created: float
+    created: float = field(compare=False)
     digest: str
-    score: float | None = None
+    score: float | None = field(default=None, compare=False)
     lineage: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -46,6 +46,19 @@ def test_best_has_the_highest_mean_over_whole_benchmarks(run) -> None:
     assert (best.version, best.score) == ("02-b", pytest.approx(0.55))
 
 
+def test_a_snapshot_that_was_measured_since_is_still_the_same(run) -> None:
+    """Otherwise the engine that holds it would be given the same weights again."""
+    write_snapshot(run, "01-a")
+    catalogue = Catalogue([run])
+    (held,) = catalogue.scan()
+    write_score(run, "01-x", "01-a", 0.5)
+    catalogue.scan()
+    found = catalogue.get("quick@01-a")
+    assert found is not None
+    assert (held.score, found.score) == (None, 0.5)
+    assert found == held
+
+
 def test_a_snapshot_that_was_deleted_is_known_to_have_gone(run) -> None:
     folder = write_snapshot(run, "01-a")
     catalogue = Catalogue([run])
