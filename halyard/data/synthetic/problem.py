@@ -32,7 +32,7 @@ class Problem:
     reasoning: str | None = None
     drawing: Drawing | None = None
     key: str = field(init=False, repr=False, compare=False)
-    """SHA-256 of the question's content, text and drawing, as hexadecimal; worked out once, as every draw asks for it."""
+    """SHA-256 of the question's content, text and drawing, as hexadecimal; worked out once: every draw asks for it."""
 
     def __post_init__(self) -> None:
         """Work the key out."""
