@@ -8,7 +8,6 @@ a request names must be this machine too.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import re
@@ -22,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from configs.serving import LimitsConfig
 from serving.errors import Refusal
 from serving.exchange import Exchange, current
-from serving.keys import LOCAL, Caller, Keys
+from serving.keys import LOCAL, Caller, Keys, is_loopback
 
 access = logging.getLogger("halyard.serving.access")
 
@@ -205,13 +204,5 @@ def _check_local(headers: dict[str, str]) -> None:
     names = [headers.get("host", ""), *([origin.partition("://")[2]] if origin is not None else [])]
     for host in names:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        name = name.strip("[]").lower()
-        if name != "localhost" and not _is_loopback(name):
+        if not is_loopback(name.strip("[]").lower()):
             raise Refusal(421, "without API keys this service answers to localhost alone", code="wrong_host")
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import logging
 import re
 from collections.abc import Sequence
@@ -41,6 +42,16 @@ class Caller:
 
 LOCAL = Caller(name="local", scopes=frozenset(SCOPES))
 """Who sends requests to a service without keys, which listens on loopback alone."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its name or address, is this machine and reached from it alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ SIGTERM or Ctrl-C: no longer ready, new requests are refused with 503, those in 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import signal
@@ -25,7 +24,7 @@ from halyard.cluster import processes
 from halyard.cluster.origin import check_origin
 from halyard.errors import ConfigError
 from serving.engine import Engine, set_environment
-from serving.keys import Keys
+from serving.keys import Keys, is_loopback
 from serving.logs import log_to
 from serving.service import Service
 
@@ -65,20 +64,11 @@ def check_binding(host: str, keys: Keys | None) -> None:
     Raises:
         ConfigError: it is not loopback, and there are no keys.
     """
-    if keys is None and not _is_loopback(host):
+    if keys is None and not is_loopback(host):
         raise ConfigError(
             f"--host {host} can be reached from other machines, and there are no API keys: anyone could use and change "
             "what is served. Give --api-keys FILE, or listen at 127.0.0.1"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @contextmanager
