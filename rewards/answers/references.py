@@ -12,11 +12,11 @@ from functools import lru_cache
 from halyard.tasks import Task
 from rewards.answers import atoms, choices, dates, formulas, intervals, lists, quantities, ranges, reactions, truth
 from rewards.answers.expressions import Expression, equation
-from rewards.answers.kind import Decide, Kind
+from rewards.answers.kind import Kind
 from rewards.answers.lists import Either
 from rewards.answers.measured import TOLERANCE, Measured
 from rewards.answers.sequences import Ratio, Sequence, ratio, sequence
-from rewards.answers.words import Infinite, Words, infinite, is_nothing
+from rewards.answers.words import Infinite, Nothing, Words, infinite, is_nothing
 from rewards.normal import TEXT_MARK, compact, formula, spaced, tidy, unassigned
 from rewards.structure import boxes
 
@@ -93,9 +93,7 @@ class _Reader:
     def _nothing(self, text: str, _: int) -> Kind | None:
         if sign := infinite(text):
             return Infinite(sign)
-        if is_nothing(text) or compact(spaced(text)) in ("\\emptyset", "\\{\\}"):
-            return _Nothing()
-        return None
+        return Nothing() if is_nothing(text) else None
 
     def _whole_number(self, text: str, depth: int) -> Kind | None:
         """The usual case, before the more particular kinds that have to look closer."""
@@ -219,11 +217,3 @@ def _right_side(form: str) -> str:
 
 def _plainly_same(option: str, text: str) -> bool:
     return compact(spaced(tidy(option))).lower() == compact(spaced(tidy(text))).lower()
-
-
-class _Nothing:
-    """A reference that says that there is none."""
-
-    def same(self, answer: str, _: Decide) -> bool | None:
-        """Whether the answer says so, too."""
-        return is_nothing(answer) or compact(spaced(answer)) in ("\\emptyset", "\\{\\}")

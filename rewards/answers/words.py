@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rewards.answers.kind import Decide
-from rewards.normal import TEXT_MARK, plain, spaced
+from rewards.normal import TEXT_MARK, compact, plain, spaced
 
 _SENTENCE = re.compile(
     r"(?:so |thus |therefore |hence )?(?:the|it|this|that|they|these|he|she)\b(?: [\w']+){0,6}?"
@@ -108,5 +108,13 @@ class Infinite:
 
 
 def is_nothing(text: str) -> bool:
-    """Whether a text says that there is no solution."""
-    return words(text) in _SYNONYMS[0]
+    """Whether a text says that there is no solution, or is the empty set."""
+    return words(text) in _SYNONYMS[0] or compact(spaced(text)) in ("\\emptyset", "\\{\\}")
+
+
+class Nothing:
+    """A reference that says that there is none."""
+
+    def same(self, answer: str, _: Decide) -> bool | None:
+        """Whether the answer says so, too."""
+        return is_nothing(answer)
