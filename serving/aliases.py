@@ -74,6 +74,12 @@ class Alias(BaseModel):
                 return version
         return max(self.shares)
 
+    def leaving_for(self, version: str) -> Alias:
+        """The alias with the version that it leads to among those before, where it is to lead to another."""
+        if self.main in (None, version):
+            return self
+        return self.model_copy(update={"previous": (*self.previous, self.main)})
+
 
 class _Table(BaseModel):
     aliases: list[Alias]
@@ -146,8 +152,7 @@ class Aliases:
                     param="share",
                 )
             return self._change(alias, "canary", {main: 1 - share, snapshot.version: share}, who=who, why=why)
-        previous = alias.previous + ((main,) if main and main != snapshot.version else ())
-        alias = alias.model_copy(update={"previous": previous})
+        alias = alias.leaving_for(snapshot.version)
         return self._change(alias, "promote", {snapshot.version: 1.0}, who=who, why=why)
 
     def undo(self, changed: Alias, before: Alias | None) -> None:
@@ -175,8 +180,7 @@ class Aliases:
     def pin(self, snapshot: Snapshot, name: str, *, who: str, why: str) -> Alias:
         """The alias, held at a snapshot until it is unpinned: neither its run nor a promotion moves it."""
         alias = self.get(f"{snapshot.run}@{name}") or self._new(snapshot.run, name)
-        previous = alias.previous + ((alias.main,) if alias.main and alias.main != snapshot.version else ())
-        alias = alias.model_copy(update={"pinned": True, "previous": previous})
+        alias = alias.leaving_for(snapshot.version).model_copy(update={"pinned": True})
         return self._change(alias, "pin", {snapshot.version: 1.0}, who=who, why=why)
 
     def unpin(self, name: str, *, who: str, why: str) -> Alias:
@@ -200,9 +204,7 @@ class Aliases:
         if abs(sum(shares.values()) - 1) > 1e-6:
             raise Refusal(400, f"the shares add up to {sum(shares.values()):g}, expected 1", param="shares")
         alias = self._changeable(run, short)
-        main = max(shares, key=lambda version: shares[version])
-        if alias.main and alias.main != main:
-            alias = alias.model_copy(update={"previous": (*alias.previous, alias.main)})
+        alias = alias.leaving_for(max(shares, key=lambda version: shares[version]))
         return self._change(alias, "set", dict(shares), who=who, why=why)
 
     def delete(self, name: str) -> None:
