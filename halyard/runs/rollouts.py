@@ -145,6 +145,11 @@ def write(path: Path, records: Iterable[RolloutRecord]) -> None:
         sync_folder(path.parent)
 
 
+def files(stage: Path) -> list[Path]:
+    """The files of rollouts in a stage's folder, step after step."""
+    return sorted((stage / "rollouts").glob("[0-9]*.parquet"))
+
+
 def read(path: Path) -> list[RolloutRecord]:
     """The records of one file, in order."""
     rows: list[dict[str, Any]] = pq.read_table(path, schema=_SCHEMA).to_pylist()

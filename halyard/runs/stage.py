@@ -50,7 +50,7 @@ class StageFolder:
         """Nothing; what was written of later steps is gone, so that they can be done again without doubles."""
         self._metrics.keep(lambda line: line["step"] <= step)
         self._last = None
-        for file in self._rollout_files():
+        for file in rollouts.files(self.path):
             if int(file.stem) > step:
                 file.unlink()
 
@@ -64,7 +64,7 @@ class StageFolder:
 
     def read_rollouts(self) -> Iterator[RolloutRecord]:
         """Every rollout of the stage, step after step."""
-        for file in self._rollout_files():
+        for file in rollouts.files(self.path):
             yield from rollouts.read(file)
 
     def write_evaluation(self, answers: Sequence[Mapping[str, Any]]) -> None:
@@ -126,9 +126,6 @@ class StageFolder:
 
     def _checkpoints(self) -> list[Path]:
         return sorted(self.path.glob("checkpoint-*"))
-
-    def _rollout_files(self) -> list[Path]:
-        return sorted((self.path / "rollouts").glob("[0-9]*.parquet"))
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewards.workbench.labels import EXACT, Scored
+from rewards.workbench.labels import EXACT, Scored, gap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +23,7 @@ class Pair:
     @property
     def gap(self) -> float:
         """By how much they differ; a failed verdict differs from any number by infinitely much."""
-        a, b = self.left.verdict.reward, self.right.verdict.reward
-        if a is None or b is None:
-            return 0.0 if a is b else float("inf")
-        return abs(a - b)
+        return gap(self.left.verdict.reward, self.right.verdict.reward)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +44,17 @@ class Tally:
     def accuracy(self) -> float | None:
         """Share of the labelled cases whose verdict is right; None without any."""
         return self.outcomes["right"] / self.labelled if self.labelled else None
+
+
+def gap(one: float | None, other: float | None) -> float:
+    """By how much two rewards differ; two failed verdicts not at all, one from any number by infinitely much.
+
+    >>> gap(0.25, 1.0), gap(None, None), gap(None, 0.0)
+    (0.75, 0.0, inf)
+    """
+    if one is None or other is None:
+        return 0.0 if one is other else math.inf
+    return abs(one - other)
 
 
 def outcome(case: Case, verdict: Verdict, threshold: float = THRESHOLD) -> Outcome:

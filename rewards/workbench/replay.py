@@ -10,11 +10,11 @@ from statistics import fmean
 
 from halyard.data.types import Verdict
 from halyard.errors import ConfigError
-from halyard.runs.rollouts import RolloutRecord, read
+from halyard.runs.rollouts import RolloutRecord, files, read
 from rewards.sample import Sample
 from rewards.workbench.cases import sample
 from rewards.workbench.desk import Desk
-from rewards.workbench.labels import EXACT
+from rewards.workbench.labels import EXACT, gap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,7 @@ class Replayed:
     @property
     def gap(self) -> float:
         """By how much the reward changed; infinitely much when one verdict failed and the other did not."""
-        then, now = self.record.reward, self.verdict.reward
-        if then is None or now is None:
-            return 0.0 if then is now else float("inf")
-        return abs(now - then)
+        return gap(self.record.reward, self.verdict.reward)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +81,7 @@ class Replay:
     @property
     def shift(self) -> float:
         """Mean change of the reward of the rollouts that were judged both times; 0 without any."""
-        both = _judged_twice(self.rollouts)
+        both = judged_twice(self.rollouts)
         return fmean(now - then for then, now in both) if both else 0.0
 
     @property
@@ -119,7 +116,7 @@ def _differ(rewards: Sequence[float | None]) -> bool:
 
 def _signs(group: GroupChange) -> Iterator[tuple[int, int]]:
     """By rollout: above (1), at (0) or below (-1) the group's mean, then and now."""
-    both = _judged_twice(group.rollouts)
+    both = judged_twice(group.rollouts)
     if both:
         mean_then, mean_now = fmean(then for then, _ in both), fmean(now for _, now in both)
         yield from ((_sign(then - mean_then), _sign(now - mean_now)) for then, now in both)
@@ -129,7 +126,8 @@ def _sign(difference: float) -> int:
     return 0 if abs(difference) <= EXACT else 1 if difference > 0 else -1
 
 
-def _judged_twice(rollouts: Sequence[Replayed]) -> list[tuple[float, float]]:
+def judged_twice(rollouts: Sequence[Replayed]) -> list[tuple[float, float]]:
+    """Reward then and now of the rollouts that were judged both times."""
     return [
         (one.record.reward, one.verdict.reward)
         for one in rollouts
@@ -159,12 +157,12 @@ def read_steps(stage: Path, steps: int | None = None) -> Iterator[list[list[Roll
     Raises:
         ConfigError: there are none.
     """
-    files = sorted((stage / "rollouts").glob("[0-9]*.parquet"))
-    if not files:
+    there = files(stage)
+    if not there:
         raise ConfigError(f"{stage} has no rollouts yet")
-    if steps is not None and steps < len(files):
-        files = [files[round(i * (len(files) - 1) / max(1, steps - 1))] for i in range(steps)]
-    for file in files:
+    if steps is not None and steps < len(there):
+        there = [there[round(i * (len(there) - 1) / max(1, steps - 1))] for i in range(steps)]
+    for file in there:
         groups: dict[int, list[RolloutRecord]] = defaultdict(list)
         for record in read(file):
             groups[record.occurrence].append(record)
@@ -205,7 +203,7 @@ def to_sample(record: RolloutRecord) -> Sample:
 
 
 def _change(rollouts: Sequence[Replayed]) -> GroupChange:
-    both = _judged_twice(rollouts)
+    both = judged_twice(rollouts)
     signs = [
         (_sign(both[i][0] - both[j][0]), _sign(both[i][1] - both[j][1])) for i in range(len(both)) for j in range(i)
     ]

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from rewards.workbench.page import Curve, Figure, Page, Row, Table
-from rewards.workbench.replay import GroupChange, Replay, Replayed
+from rewards.workbench.replay import GroupChange, Replay, Replayed, judged_twice
 from rewards.workbench.scored_page import speed, verdict_values
 
 EXAMPLES = 200
@@ -20,12 +20,12 @@ GROUP = ("step", "prompt", "rollouts", "pairs turned", "pairs split", "pairs lev
 def replay_page(name: str, run: str, found: Replay, seconds: float) -> Page:
     """Agreement, shift, signal and turned rankings; reward by step; what changed most."""
     tables = []
-    if found.turned:
-        rows = [_group(group) for group in found.turned[:EXAMPLES]]
+    if turned := found.turned:
+        rows = [_group(group) for group in turned[:EXAMPLES]]
         tables.append(Table(title="Groups whose ranking turns", columns=GROUP, rows=rows))
-    if changed := found.changed[:EXAMPLES]:
-        remark = f"{len(changed)} of {len(found.changed)}, those that changed most"
-        rows = [_rollout(one) for one in changed]
+    if changed := found.changed:
+        rows = [_rollout(one) for one in changed[:EXAMPLES]]
+        remark = f"{len(rows)} of {len(changed)}, those that changed most"
         title = "Rollouts judged otherwise"
         tables.append(Table(title=title, columns=ROLLOUT, rows=rows, long=LONG, remark=remark))
     return Page(
@@ -77,9 +77,9 @@ def _groups(found: Replay) -> list[Figure]:
 def _curves(found: Replay) -> list[Curve]:
     """Mean reward by step, then and now; none for a single step."""
     by_step: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for one in found.rollouts:
-        if one.record.reward is not None and one.verdict.reward is not None:
-            by_step[one.record.step].append((one.record.reward, one.verdict.reward))
+    for group in found.groups:
+        if both := judged_twice(group.rollouts):
+            by_step[group.step] += both
     if len(by_step) < 2:
         return []
     steps = sorted(by_step)
