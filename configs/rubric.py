@@ -21,7 +21,8 @@ CANNOT_TELL = "cannot_tell"
 COMPARED = {"first": 1.0, "second": 0.0, "tie": 0.5}
 """What may be answered to a comparison, and what that pays the answer shown first."""
 Shown = Literal["images", "prompt", "reference", "reasoning", "answer"]
-_FIELD = re.compile(r"\{(\w+)\}")
+FIELD = re.compile(r"\{(\w+)\}")
+"""Where `wording` has something filled in, and what."""
 
 
 class Criterion(Config):
@@ -162,6 +163,6 @@ def _answers(rubric: Rubric, criterion: Criterion, path: tuple[str, int]) -> Ite
 def _wording(rubric: Rubric, wording: str) -> Iterator[Fault]:
     if rubric.form == "pair" or len(rubric.criteria) != 1 or "images" in rubric.shows:
         yield Fault(("wording",), "goes with one criterion, form single and no images: one word is answered to a text")
-    unknown = sorted(set(_FIELD.findall(wording)) - set(rubric.shows))
+    unknown = sorted(set(FIELD.findall(wording)) - set(rubric.shows))
     if unknown:
         yield Fault(("wording",), f"fills in {', '.join(unknown)}, which shows does not name")

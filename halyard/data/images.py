@@ -52,9 +52,9 @@ def read_image(content: bytes, name: str) -> Image.Image:
     return _decode(io.BytesIO(content), name)
 
 
-def to_data_uri(content: bytes) -> str:
-    """A data URI that holds an image file's bytes; its kind is told from the bytes when it is opened."""
-    return f"data:image/*;base64,{base64.b64encode(content).decode()}"
+def to_data_uri(content: bytes, kind: str = "*") -> str:
+    """A data URI that holds an image file's bytes; whoever opens it here tells its kind from the bytes."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def from_data_uri(uri: str) -> bytes:

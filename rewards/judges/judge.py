@@ -51,7 +51,9 @@ class Judge:
             "max_tokens": term.max_tokens or (SHORT if rubric.wording else LONG),
             **term.body,
         }
-        self._known = [origin, term.model, rubric.fingerprint, VERSION, term.structured, self._sampling]
+        fingerprint = rubric.fingerprint
+        self._by = f"rubric {rubric.name} {fingerprint[:8]}"
+        self._known = [origin, term.model, fingerprint, VERSION, term.structured, self._sampling]
         self._schema = schema(rubric)
         self._structured = rubric.wording is None and term.structured != "never"
         self._under_way: dict[str, asyncio.Task[Ruling]] = {}
@@ -77,7 +79,7 @@ class Judge:
     @property
     def by(self) -> str:
         """Who judges, by what: the version that the endpoint reports, or the model's name; the rubric's fingerprint."""
-        return f"{self._version or self._term.model}, rubric {self._rubric.name} {self._rubric.fingerprint[:8]}"
+        return f"{self._version or self._term.model}, {self._by}"
 
     async def close(self) -> None:
         """Call off what nobody waits for any more."""
@@ -177,8 +179,7 @@ class Judge:
             said.append(_said(criterion.name, figure, criterion.answers, rulings))
         versions = ", ".join(sorted({ruling.version or self._term.model for ruling in rulings}))
         votes = f", {len(rulings)} votes" if self._term.votes > 1 else ""
-        by = f"[{versions}, rubric {self._rubric.name} {self._rubric.fingerprint[:8]}{votes}]"
-        return Count(figures, self._rubric.score(figures), f"{'; '.join(said)} {by}")
+        return Count(figures, self._rubric.score(figures), f"{'; '.join(said)} [{versions}, {self._by}{votes}]")
 
 
 def _said(name: str, figure: float, answers: dict[str, float], rulings: Sequence[Ruling]) -> str:

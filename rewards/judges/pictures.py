@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ TOKENS = 1600
 
 
 class Picture(NamedTuple):
-    """An image as a data URI, and the SHA-256 of its file's bytes."""
+    """An image as a data URI, and the SHA-256 of what is in it."""
 
     uri: str
     digest: str
@@ -33,12 +32,11 @@ def pictures(images: Sequence[ImageRef]) -> tuple[Picture, ...]:
 
 
 def _encoded(image: ImageRef) -> Picture:
-    from halyard.data.images import open_image
+    from halyard.data.images import open_image, to_data_uri
 
     opened = open_image(image).copy()  # it may be shared, and is not to be changed in place
     opened.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     file = io.BytesIO()
     opened.save(file, "PNG")
     content = file.getvalue()
-    uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    return Picture(uri, hashlib.sha256(content).hexdigest())
+    return Picture(to_data_uri(content, "png"), hashlib.sha256(content).hexdigest())

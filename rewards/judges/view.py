@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from configs.rubric import Rubric
+from configs.rubric import FIELD, Rubric
 from rewards.judges.screen import clean, emptiness, flattery
 from rewards.sample import Judgement, Sample
 from rewards.structure import BOXED_TASKS, format_fault, last_boxed, split
@@ -39,7 +39,7 @@ def _echo(rubric: Rubric, text: str) -> str:
     """Whether a text has the words of a question that is put without a fence: it would pass for the question."""
     if rubric.wording is None:
         return ""
-    asked = (_runs(part) for part in re.split(r"\{\w+\}", rubric.wording))
+    asked = (_runs(part) for part in FIELD.split(rubric.wording)[::2])
     return "it repeats the question" if not _runs(text).isdisjoint(set().union(*asked)) else ""
 
 
