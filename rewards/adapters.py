@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from rewards.failures import failed
+from rewards.parameters import nameable, takes_any
 from rewards.returned import to_judgement
 from rewards.sample import Judgement, Sample
 from rewards.structure import last_boxed
@@ -61,8 +62,7 @@ class Foreign:
 
     def settable(self, function: Callable[..., Any], given: Mapping[str, Any]) -> list[inspect.Parameter]:
         """The parameters that are the recipe's to set; of those that may be columns, the ones that it does set."""
-        parameters = list(inspect.signature(function).parameters.values())[int(self.by_position) :]
-        named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+        named = nameable(function, behind=int(self.by_position))
         return [one for one in named if one.name not in self.names and (one.name in given or not self.columns)]
 
     def wanting(self, function: Callable[..., Any]) -> list[str]:
@@ -118,9 +118,9 @@ class Foreign:
 
 def _accepted(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments that the function names, or all of them if it takes any."""
-    parameters = inspect.signature(function).parameters
-    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+    if takes_any(function):
         return arguments
+    parameters = inspect.signature(function).parameters
     return {name: value for name, value in arguments.items() if name in parameters}
 
 

@@ -140,12 +140,13 @@ def _entry(place: Place, root: Path = Path()) -> Entry:
         function: Any = getattr(load_module(place.path, root), place.function, None)
     except HalyardError as error:
         return Entry(place.name, "", (), "single", place.whose, str(error))
-    mark, other = mark_of(function), foreign(function)
-    if mark is None and other is None:
+    if mark := mark_of(function):
+        form, parameters = mark.form, settable(function)
+    elif other := foreign(function):
+        form, parameters = other.form, other.settable(function, {})
+    else:
         fault = f"{place.path}: {place.function} is no reward"
         return Entry(place.name, "", (), "single", place.whose, fault)
-    form = mark.form if mark else other.form if other else "single"
-    parameters = settable(function) if mark or not other else other.settable(function, {})
     summary = (inspect.getdoc(function) or "").partition("\n\n")[0]
     return Entry(place.name, " ".join(summary.split()), describe(function, parameters), form, place.whose)
 

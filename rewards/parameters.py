@@ -31,8 +31,13 @@ class Parameter:
 
 def settable(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """What a recipe may set: the named parameters behind the first, which is the sample."""
-    _, *behind = inspect.signature(function).parameters.values()
-    return [one for one in behind if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    return nameable(function, behind=1)
+
+
+def nameable(function: Callable[..., Any], behind: int) -> list[inspect.Parameter]:
+    """The parameters behind the first few that can be given by name."""
+    parameters = list(inspect.signature(function).parameters.values())[behind:]
+    return [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
 
 
 def takes_any(function: Callable[..., Any]) -> bool:
