@@ -73,9 +73,8 @@ class RewardTerm(_FunctionTerm):
         if not is_shipped(self.name):
             return None
         common = {key: getattr(self, key) for key in BaseTerm.model_fields}
-        return JudgeTerm.model_validate(
-            {**common, "timeout": self.timeout or 30.0, **self.parameters, "rubric": self.name}
-        )
+        timeout = {} if self.timeout is None else {"timeout": self.timeout}
+        return JudgeTerm.model_validate({**common, **timeout, **self.parameters, "rubric": self.name})
 
 
 class PythonTerm(_FunctionTerm):

@@ -25,6 +25,7 @@ from configs.rewards import (
     SumTerm,
     Term,
 )
+from configs.rewards import Leaf as LeafTerm
 from halyard.tasks import Task
 from rewards import functions
 from rewards.compose import Clip, Gate, Min, Product, Route, Sum
@@ -92,7 +93,7 @@ class Builder:
         self.names[name] += 1
         return name if self.names[name] == 1 else f"{name}-{self.names[name]}"
 
-    def _judging(self, term: AnswerTerm | FormatTerm | JudgeTerm | RewardTerm | PythonTerm | OverlongTerm) -> Judging:
+    def _judging(self, term: LeafTerm) -> Judging:
         match term:
             case AnswerTerm():
                 self.grader.start()
