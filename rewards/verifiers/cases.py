@@ -51,7 +51,7 @@ def _cases(written: Any) -> Iterator[Case]:
     if isinstance(written, Mapping):
         function = written.get("fn_name") or ""
         for given, expected in zip(written["inputs"], written["outputs"], strict=True):
-            yield _called(function, given, expected) if function else Case(_text(expected), stdin=_text(given))
+            yield _case(function, given, expected)
         return
     for one in written or ():
         yield _asserted(one) if isinstance(one, str) else _single(one)
@@ -61,15 +61,13 @@ def _single(case: Mapping[str, Any]) -> Case:
     function = case.get("fn_name") or ""
     if case.get("testtype") == "functional" and not function:
         raise ValueError("a functional case needs the name of its function, fn_name")
-    return (
-        _called(function, case["input"], case["output"])
-        if function
-        else Case(_text(case["output"]), stdin=_text(case["input"]))
-    )
+    return _case(function, case["input"], case["output"])
 
 
-def _called(function: str, given: Any, expected: Any) -> Case:
-    """A call whose arguments are a list, or, with its result, JSON texts, one argument a line."""
+def _case(function: str, given: Any, expected: Any) -> Case:
+    """Input and output; or a call whose arguments are a list or, with its result, JSON texts, one argument a line."""
+    if not function:
+        return Case(_text(expected), stdin=_text(given))
     if isinstance(given, str):
         arguments = [json.loads(line) for line in given.splitlines() if line.strip()]
         return Case(json.loads(expected), function=function, arguments=tuple(arguments))

@@ -58,7 +58,7 @@ def code(
         total_seconds: time of all cases by the clock; those not run by then have not passed, and the verdict fails
             if a busy machine is to blame. Its deadline follows from this, unless the term has a timeout of its own.
         memory_mib: address space of one case.
-        output_kib: characters that a case may print, in thousands; more of them fail it.
+        output_kib: what a case may print, in KiB of UTF-8; more fails it.
         tolerance: how far decimals may be off; whole numbers and words must be equal.
         isolation: full refuses to run anything with less than all barriers; any runs with those that there are.
     """

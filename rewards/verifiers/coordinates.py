@@ -79,7 +79,7 @@ def scaled(box: Box, scale: Scale, size: tuple[int, int] | None) -> Box:
 def _groups(text: str) -> list[list[float]]:
     """The runs of numbers of a text, in order: of its JSON, if it is JSON, else between its brackets.
 
-    None where there is one of more than four: those are no coordinates of one thing.
+    No groups where there is one of more than four: those are no coordinates of one thing.
     """
     groups = _all_groups(text) if len(text) <= LONGEST else []
     return [] if any(len(group) > 4 for group in groups) else groups
