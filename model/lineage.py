@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from halyard.durable import sha256
 from halyard.errors import SnapshotError
 from model.snapshot import MANIFEST, Manifest, read_manifest
 
@@ -55,7 +55,7 @@ def trace(folder: Path) -> Ancestor:
 def digest(folder: Path) -> str | None:
     """The SHA-256 of a snapshot's manifest, which stands for the whole; None for a plain model folder."""
     path = folder / MANIFEST
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return sha256(path) if path.is_file() else None
 
 
 def _trace(folder: Path, part: str, below: tuple[Path, ...]) -> Ancestor:

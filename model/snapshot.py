@@ -6,14 +6,13 @@ finds it, so a snapshot is verified before it is used.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from halyard.durable import replaced, sha256
 from halyard.errors import SnapshotError
 
 MANIFEST = "manifest.json"
@@ -41,16 +40,12 @@ def write_manifest(path: Path, *, version: str, parent: str | None, lineage: Map
         SnapshotError: the folder is missing or empty, or a file cannot be read or written.
     """
     try:
-        files = {str(file.relative_to(path)): _sha256(file) for file in _files(path)}
+        files = {str(file.relative_to(path)): sha256(file) for file in _files(path)}
         if not files:
             raise SnapshotError(f"{path} has no files: there is nothing to make a snapshot of")
         manifest = Manifest(version=version, parent=parent, lineage=dict(lineage), files=files)
-        temporary = path / f".{MANIFEST}.tmp"
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(asdict(manifest), file, indent=2, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path / MANIFEST)
+        with replaced(path / MANIFEST) as temporary:
+            temporary.write_text(json.dumps(asdict(manifest), indent=2, ensure_ascii=False), encoding="utf-8")
     except OSError as error:
         raise SnapshotError(f"the manifest of {path} cannot be written: {error.strerror}") from error
     return manifest
@@ -85,7 +80,7 @@ def verify(path: Path) -> None:
     for name, digest in expected.items():
         if name not in found:
             raise SnapshotError(f"the snapshot {path} is not complete: {name} is missing; restore it, or use another")
-        actual = _sha256(found[name])
+        actual = sha256(found[name])
         if actual != digest:
             raise SnapshotError(
                 f"the snapshot {path} is damaged: {name} has the SHA-256 {actual[:12]}..., but {digest[:12]}... was "
@@ -110,8 +105,3 @@ def _files(path: Path) -> list[Path]:
     return sorted(
         file for file in path.rglob("*") if file.is_file() and file.name not in (MANIFEST, f".{MANIFEST}.tmp")
     )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from halyard.durable import replaced
 from halyard.errors import SnapshotError
 
 SINGLE = "model.safetensors"
@@ -132,21 +132,12 @@ def write_safetensors(path: Path, layout: Layout, tensors: Iterable[tuple[str, t
     Raises:
         ValueError: a tensor is not the one that the layout has in its place.
     """
-    unfinished = path.with_name(f".{path.name}.tmp")
     sha = hashlib.sha256()
-    try:
-        with unfinished.open("wb") as file:
-            for piece in _pieces(layout, tensors):
-                file.write(piece)
-                if durable:
-                    sha.update(piece)
+    with replaced(path, durable=durable) as unfinished, unfinished.open("wb") as file:
+        for piece in _pieces(layout, tensors):
+            file.write(piece)
             if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+                sha.update(piece)
     return sha.hexdigest()
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
+from halyard.durable import sha256, sync
 from halyard.errors import SnapshotError
 
 STATE, STEPS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
@@ -43,8 +43,7 @@ def verify(folder: Path) -> None:
     for name, sha in expected.items():
         if not (folder / name).is_file():
             raise SnapshotError(f"{folder / name} is missing, though the checkpoint's manifest lists it")
-        with (folder / name).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256(folder / name)
         if found != sha:
             raise SnapshotError(
                 f"{folder / name} is damaged: its SHA-256 is {found[:12]}…, but the manifest says {sha[:12]}…. "
@@ -57,15 +56,6 @@ def steps(folder: Path) -> int:
     return json.loads((folder / STEPS).read_text())["optimizer_steps"]
 
 
-def sync(path: Path) -> None:
-    """Return when the file or folder at `path` has reached the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
-
-
 def _write(path: Path, text: str) -> None:
-    with path.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    path.write_text(text)
+    sync(path)

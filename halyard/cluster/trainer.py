@@ -23,12 +23,12 @@ from torch import distributed, nn
 from configs.cluster import LearnerConfig
 from halyard.cluster import checkpoint, weights, zero
 from halyard.cluster.batch import Pack, collate
-from halyard.cluster.checkpoint_files import sync
 from halyard.cluster.optimizer import freeze, set_rate
 from halyard.cluster.rank_types import Packs, RankUpdate, Task
 from halyard.cluster.schedules import learning_rate
 from halyard.cluster.training_module import TrainingModule
 from halyard.cluster.types import LossFunction
+from halyard.durable import sync
 from halyard.errors import LearnerError
 from model.load import load_policy
 

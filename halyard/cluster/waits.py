@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from halyard.durable import replaced
 from halyard.errors import DeadlineError
 
 
@@ -84,6 +85,5 @@ async def _keep_writing(path: Path, every: float) -> None:
 def write(path: Path) -> None:
     """Write the table to `path` in one rename: {"pid", "written", "waits": [...]}."""
     table = {"pid": os.getpid(), "written": time.time(), "waits": [asdict(wait) for wait in current()]}
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(json.dumps(table, indent=1))
-    unfinished.replace(path)
+    with replaced(path, durable=False) as unfinished:
+        unfinished.write_text(json.dumps(table, indent=1))

@@ -15,8 +15,8 @@ import torch
 from transformers.core_model_loading import revert_weight_conversion
 
 from halyard.cluster import zero
-from halyard.cluster.checkpoint_files import sync
 from halyard.cluster.digests import digest
+from halyard.durable import sync
 from model.weight_files import Layout, write_safetensors
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from halyard.data import curate
 from halyard.data.chat import to_chat
 from halyard.data.prompts import to_prompt
 from halyard.data.rows import write_jsonl
+from halyard.durable import replaced
 from halyard.errors import DataError
 from halyard.evals.evaluate import Answer
 from halyard.pipeline.lasting import LastingEngine
-from halyard.runs.atomic import clear_errors, sync_file, sync_folder, write_json
+from halyard.runs.atomic import clear_errors, write_json
 from rewards.scorer import Scorer
 from rewards.structure import format_fault, split
 from rl.prompts import draw
@@ -181,9 +182,5 @@ def _solved(passes: dict[str, list[bool]]) -> float:
 
 
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with clear_errors(path):
+    with clear_errors(path), replaced(path) as temporary:
         write_jsonl(temporary, rows)
-        sync_file(temporary)
-        temporary.replace(path)
-        sync_folder(path.parent)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from halyard.durable import replaced
 from halyard.evals.evaluation import Cell, Evaluation
-from halyard.runs.atomic import clear_errors, sync_file
+from halyard.runs.atomic import clear_errors
 
 
 def plot(path: Path, evaluations: Mapping[str, Evaluation]) -> None:
@@ -39,12 +40,9 @@ def plot(path: Path, evaluations: Mapping[str, Evaluation]) -> None:
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with clear_errors(path):
+    with clear_errors(path), replaced(path) as temporary:
         figure.savefig(temporary, dpi=150, format="png")
         pyplot.close(figure)
-        sync_file(temporary)
-        temporary.replace(path)
 
 
 def overall(evaluation: Evaluation) -> dict[str, Cell]:

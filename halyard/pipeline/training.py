@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -16,6 +15,7 @@ from configs.rewards import all_terms
 from configs.stages import RlStage, SftStage
 from halyard.cluster.openai_endpoint import serve_openai
 from halyard.data.mixture import Mixture
+from halyard.durable import sha256
 from halyard.pipeline.walk import starting_model
 from halyard.runs.atomic import new_folder
 from halyard.runs.folder import fingerprint
@@ -121,7 +121,7 @@ async def scorer(stage: RlStage, walk: Walk) -> AsyncIterator[Scorer]:
             engine = await walk.cluster.engine("judge", trained)
             stack.push_async_callback(walk.cluster.release_engine, "judge")
             url = await stack.enter_async_context(serve_openai(engine, walk.renderer("judge"), model_name=term.model))
-            version = hashlib.sha256((trained / MANIFEST).read_bytes()).hexdigest()[:16]
+            version = sha256(trained / MANIFEST)[:16]
         court = Court(
             url=url,
             version=version,

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from halyard.durable import replaced, sync
 from halyard.errors import HalyardError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -27,18 +28,8 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         HalyardError: it could not be written (a full disk, say); the old state is left.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    with clear_errors(path):
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
+    with clear_errors(path), replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -69,7 +60,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             sync_tree(temporary)
             if not path.exists():
                 temporary.rename(path)
-            sync_folder(path.parent)
+            sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -87,26 +78,8 @@ def sync_tree(folder: Path) -> None:
     """Nothing; every file and folder below is on the disk."""
     for here, _, files in os.walk(folder):
         for name in files:
-            sync_file(Path(here) / name)
-        sync_folder(Path(here))
-
-
-def sync_file(path: Path) -> None:
-    """Nothing; the file's bytes are on the disk."""
-    _sync(path, os.O_RDONLY)
-
-
-def sync_folder(folder: Path) -> None:
-    """Nothing; the names in the folder are on the disk."""
-    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync(Path(here) / name)
+        sync(Path(here))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from halyard.data.types import Prompt, Rollout, Verdict
-from halyard.runs.atomic import clear_errors, sync_file, sync_folder
+from halyard.durable import replaced
+from halyard.runs.atomic import clear_errors
 
 RolloutState = Literal["trained", "dropped", "failed"]
 
@@ -136,13 +137,10 @@ def write(path: Path, records: Iterable[RolloutRecord]) -> None:
     names = [one.name for one in fields(RolloutRecord)]
     rows = [asdict(one) | {name: _json(getattr(one, name)) for name in _AS_JSON} for one in records]
     table = pa.table({name: [row[name] for row in rows] for name in names}, schema=_SCHEMA)
-    temporary = path.with_name(f".{path.name}.tmp")
     with clear_errors(path):
         path.parent.mkdir(exist_ok=True)
-        pq.write_table(table, temporary, compression="zstd")
-        sync_file(temporary)
-        temporary.replace(path)
-        sync_folder(path.parent)
+        with replaced(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
 
 
 def files(stage: Path) -> list[Path]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from halyard.durable import sha256, sync
 from halyard.errors import HalyardError, SnapshotError
 from halyard.runs import rollouts
-from halyard.runs.atomic import clear_errors, new_folder, plain, sweep, sync_folder, write_json, write_text
+from halyard.runs.atomic import clear_errors, new_folder, plain, sweep, write_json, write_text
 from halyard.runs.lines import JsonLines
 from halyard.runs.rollouts import RolloutRecord
 
@@ -122,7 +122,7 @@ class StageFolder:
         write_json(self.path / "summary.json", summary)
         for checkpoint in self._checkpoints():
             shutil.rmtree(checkpoint, ignore_errors=True)
-        sync_folder(self.path)
+        sync(self.path)
 
     def _checkpoints(self) -> list[Path]:
         return sorted(self.path.glob("checkpoint-*"))
@@ -131,12 +131,7 @@ class StageFolder:
 def _hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below the folder, by its path from there."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != _HASHES)
-    return {str(file.relative_to(folder)): _sha256(file) for file in files}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {str(file.relative_to(folder)): sha256(file) for file in files}
 
 
 def _verify(checkpoint: Path) -> None:
@@ -148,7 +143,7 @@ def _verify(checkpoint: Path) -> None:
         file = checkpoint / name
         if not file.is_file():
             raise SnapshotError(f"the checkpoint {checkpoint} is damaged: {name} is missing")
-        if _sha256(file) != digest:
+        if sha256(file) != digest:
             raise SnapshotError(
                 f"the checkpoint {checkpoint} is damaged: {name} is not what was written; remove the stage's "
                 f"folder to do the whole stage again"
