@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rewards.answers.kind import Decide
+from rewards.answers.kind import Decide, any_of
 from rewards.identity import proportional, value
 from rewards.normal import TEXT_MARK, compact, spaced, unassigned
 
@@ -33,11 +33,8 @@ class Expression:
         links = [engineers(link) if _imaginary(self.text) else link for link in links]
         if len(links) > 1 and _contradict(links):
             return False
-        verdicts = [True if link == self.text else decide(link, _CONSTANT.sub("C", self.text)) for link in links]
-        verdicts = verdicts[1:] if len(links) > 1 and _NAME.fullmatch(links[0]) else verdicts
-        if True in verdicts:
-            return True
-        return None if None in verdicts else False
+        links = links[1:] if len(links) > 1 and _NAME.fullmatch(links[0]) else links
+        return any_of([link == self.text or decide(link, _CONSTANT.sub("C", self.text)) for link in links])
 
 
 def _imaginary(text: str) -> bool:

@@ -22,3 +22,10 @@ def all_of(verdicts: list[bool | None]) -> bool | None:
     if any(one is False for one in verdicts):
         return False
     return None if None in verdicts else True
+
+
+def any_of(verdicts: list[bool | None]) -> bool | None:
+    """True if one is, None if one may be, else False."""
+    if True in verdicts:
+        return True
+    return None if None in verdicts else False

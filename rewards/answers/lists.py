@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rewards.answers.kind import Decide, Kind, all_of
+from rewards.answers.kind import Decide, Kind, all_of, any_of
 from rewards.normal import TEXT_MARK, compact, spaced
 
 MOST = 30
@@ -229,5 +229,4 @@ class Either:
 
     def same(self, answer: str, decide: Decide) -> bool | None:
         """Whether the answer is right in one of the readings."""
-        verdicts = [kind.same(answer, decide) for kind in self.kinds]
-        return True if True in verdicts else None if None in verdicts else False
+        return any_of([kind.same(answer, decide) for kind in self.kinds])
