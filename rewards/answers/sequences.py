@@ -25,8 +25,7 @@ class Sequence:
     def same(self, answer: str, decide: Decide) -> bool | None:
         """Whether the answer has them in this order, whichever side it is read from."""
         text = spaced(answer)
-        relations = {found.strip() for found in _RELATION.findall(text)}
-        parts = [part.strip(f" {TEXT_MARK}") for part in _RELATION.split(text)[::2]]
+        parts, relations = _taken_apart(text)
         if not relations:
             parts = split(text).texts
         elif len(relations) > 1 or self.relation not in relations | {_TURNED.get(one, one) for one in relations}:
@@ -40,14 +39,19 @@ class Sequence:
 
 def sequence(text: str) -> tuple[list[str], str] | None:
     """The parts of a spaced form and the relation between them; None for what is no sequence."""
-    relations = {found.strip() for found in _RELATION.findall(text)}
-    parts = [part.strip(f" {TEXT_MARK}") for part in _RELATION.split(text)[::2]]
+    parts, relations = _taken_apart(text)
     if len(relations) != 1 or not all(re.search(r"[^\W\d_]", part) for part in parts):
         return None
     relation = relations.pop()
     if relation != "\\to" and len(parts) == 2 and any(len(part) == 1 for part in parts):
         return None  # an inequality
     return parts, relation
+
+
+def _taken_apart(text: str) -> tuple[list[str], set[str]]:
+    """The parts of a spaced form and the relations between them."""
+    parts = [part.strip(f" {TEXT_MARK}") for part in _RELATION.split(text)[::2]]
+    return parts, set(_RELATION.findall(text))
 
 
 @dataclass(frozen=True, slots=True)
