@@ -37,7 +37,6 @@ class Job:
 
     snapshot: Snapshot
     sequences: int
-    stream: bool
     ask: Ask
 
 

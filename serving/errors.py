@@ -48,16 +48,11 @@ class Refusal(HalyardError):
     @property
     def body(self) -> dict[str, Any]:
         """The refusal as OpenAI writes errors."""
-        return error_body(self.status, str(self), code=self.code, param=self.param)
+        kind = _KINDS.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
+        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
 
     @property
     def headers(self) -> dict[str, str]:
         """Headers that go with it."""
         headers = {} if self.retry_after is None else {"retry-after": str(max(1, math.ceil(self.retry_after)))}
         return headers | ({"www-authenticate": "Bearer"} if self.status == 401 else {})
-
-
-def error_body(status: int, message: str, *, code: str | None = None, param: str | None = None) -> dict[str, Any]:
-    """An error as OpenAI writes it."""
-    kind = _KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

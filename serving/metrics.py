@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Metrics:
     def __init__(self, pool: Pool, catalogue: Catalogue) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Engines(pool))
-        self._registry.register(_Runs(lambda: catalogue.run_folders))
+        self._registry.register(_Runs(catalogue))
         registry, by = self._registry, ["route", "snapshot"]
         self._requests = Counter("halyard_requests", "Requests ended.", [*by, "status"], registry=registry)
         self._seconds = Histogram("halyard_request_seconds", "Time.", by, buckets=_SECONDS, registry=registry)
@@ -72,8 +72,8 @@ class _Engines(Collector):
 
     def collect(self) -> Iterator[Metric]:
         pool = self._pool
-        yield _gauge("halyard_waiting", "Requests waiting for an engine.", pool.waiting)
-        yield _gauge("halyard_in_flight", "Sequences being generated.", pool.in_flight)
+        yield GaugeMetricFamily("halyard_waiting", "Requests waiting for an engine.", value=pool.waiting)
+        yield GaugeMetricFamily("halyard_in_flight", "Sequences being generated.", value=pool.in_flight)
         yield CounterMetricFamily("halyard_engine_restarts", "Engines started again.", value=pool.restarts)
         up = GaugeMetricFamily("halyard_engine_up", "1 while it serves.", labels=["engine", "snapshot"])
         for slot in pool.slots:
@@ -92,21 +92,17 @@ class _Engines(Collector):
 class _Runs(Collector):
     """The last figures of each stage of the runs that are served."""
 
-    def __init__(self, folders: Callable[[], dict[str, Path]]) -> None:
-        self._folders = folders
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
 
     def collect(self) -> Iterator[Metric]:
         metric = GaugeMetricFamily("halyard_run", "Figures of a stage's last step.", labels=["run", "stage", "figure"])
-        for run, folder in self._folders().items():
+        for run, folder in self._catalogue.run_folders.items():
             for file in sorted(folder.glob("stages/*/metrics.jsonl")):
                 for name, value in _last_line(file).items():
                     if isinstance(value, int | float):
                         metric.add_metric([run, file.parent.name, name], float(value))
         yield metric
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
 
 
 def _last_line(file: Path) -> dict[str, Any]:

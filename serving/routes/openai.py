@@ -52,7 +52,6 @@ async def chat(body: ChatBody, request: Request, service: TheService, exchange: 
     job = Job(
         snapshot=target.snapshot,
         sequences=body.n or 1,
-        stream=bool(body.stream),
         ask=lambda frontend: frontend.chat.answer(asked),
     )
     return await respond(service, job, exchange, request.receive)
@@ -76,7 +75,6 @@ async def complete(body: CompletionBody, request: Request, service: TheService, 
     job = Job(
         snapshot=target.snapshot,
         sequences=body.prompts * (body.n or 1),
-        stream=bool(body.stream),
         ask=lambda frontend: frontend.completion.answer(asked),
     )
     return await respond(service, job, exchange, request.receive)

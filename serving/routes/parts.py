@@ -30,8 +30,7 @@ def needs(scope: Scope) -> Any:
     def check(exchange: TheExchange) -> None:
         caller = exchange.caller
         if caller is None or scope not in caller.scopes:
-            name = caller.name if caller else "nobody"
-            raise Refusal(403, f"the key {name} lacks the scope {scope}", code="missing_scope")
+            raise Refusal(403, f"the key {who(exchange)} lacks the scope {scope}", code="missing_scope")
 
     return Depends(check)
 
