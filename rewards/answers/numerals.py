@@ -46,17 +46,16 @@ _NUMBER = re.compile(
 _RECURRING = re.compile(
     r"(-?)(\d+)\.(\d*?)(?:\\(?:overline|bar|dot)\{?(\d{1,9})\}?|(\d{1,4}?)\5{2,})(\.{3}|…|\\[lc]?dots)?"
 )
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-)
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_WORDS = {word: value for value, word in enumerate(_SMALL.split())}
-_WORDS |= {word: 10 * tens for tens, word in enumerate(_TENS.split(), 2)}
+ONES = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+WORDS = {word: value for value, word in enumerate(ONES)} | {word: 10 * tens for tens, word in enumerate(TENS, 2)}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
           "eighth": 8, "ninth": 9, "tenth": 10}  # fmt: skip
-_CHINESE_DIGITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
+CHINESE_DIGITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1000}
 _CHINESE = re.compile(r"[零〇一二两三四五六七八九十百千万亿\d.]+")
 
@@ -157,8 +156,8 @@ def _english(text: str) -> Fraction | None:
 def _cardinal(words: list[str]) -> int | None:
     total = group = 0
     for word in words:
-        if word in _WORDS:
-            group += _WORDS[word]
+        if word in WORDS:
+            group += WORDS[word]
         elif word == "hundred":
             group = max(group, 1) * 100
         elif word in _SCALES:
@@ -186,9 +185,9 @@ def _chinese_decimal(text: str) -> Fraction | None:
     value = _chinese_whole(whole)
     if value is None or not point:
         return value
-    if not fraction or any(digit not in _CHINESE_DIGITS for digit in fraction):
+    if not fraction or any(digit not in CHINESE_DIGITS for digit in fraction):
         return None
-    return value + Fraction(int("".join(str(_CHINESE_DIGITS[digit]) for digit in fraction)), 10 ** len(fraction))
+    return value + Fraction(int("".join(str(CHINESE_DIGITS[digit]) for digit in fraction)), 10 ** len(fraction))
 
 
 def _chinese_whole(text: str) -> Fraction | None:
@@ -208,8 +207,8 @@ def _chinese_whole(text: str) -> Fraction | None:
         if character in _CHINESE_SCALES:
             unit = _CHINESE_SCALES[character]
             total, digit = total + (digit or 1) * unit, 0
-        elif character in _CHINESE_DIGITS:
-            digit = _CHINESE_DIGITS[character]
+        elif character in CHINESE_DIGITS:
+            digit = CHINESE_DIGITS[character]
             unit = 1 if digit == 0 else unit
         else:
             return None

@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from rewards.answers.numerals import CHINESE_DIGITS, ONES, TENS, WORDS
 from rewards.registry import reward
 from rewards.sample import Judgement, Sample
 from rewards.verifiers.reading import committed, no_reference, nothing, number_and_percent, right_or_wrong
 
-_UNITS = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-]  # fmt: skip
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_VALUES = {word: value for value, word in enumerate(_UNITS)} | {word: 10 * (i + 2) for i, word in enumerate(_TENS)}
-_VALUES["none"] = 0
-_WORDS = re.compile(rf"\b({'|'.join(_TENS)})[- ]({'|'.join(_UNITS[1:10])})\b|\b({'|'.join(_VALUES)})\b", re.IGNORECASE)
-_CHINESE = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
+_VALUES = WORDS | {"none": 0}
+_WORDS = re.compile(rf"\b({'|'.join(TENS)})[- ]({'|'.join(ONES[1:10])})\b|\b({'|'.join(_VALUES)})\b", re.IGNORECASE)
 _NUMERAL = re.compile(r"([一二三四五六七八九])?(十)([一二三四五六七八九])?|([零〇一二两三四五六七八九])")
 
 
@@ -61,4 +55,4 @@ def _word(found: re.Match[str]) -> str:
 
 def _numeral(found: re.Match[str]) -> str:
     tens, ten, units, single = found.groups()
-    return str(10 * _CHINESE.get(tens, 1) + _CHINESE.get(units, 0) if ten else _CHINESE[single])
+    return str(10 * CHINESE_DIGITS.get(tens, 1) + CHINESE_DIGITS.get(units, 0) if ten else CHINESE_DIGITS[single])
