@@ -12,7 +12,7 @@ from halyard.data.types import Verdict
 from halyard.errors import ConfigError
 from halyard.runs.rollouts import RolloutRecord, files, read
 from rewards.sample import Sample
-from rewards.workbench.cases import sample
+from rewards.structure import split
 from rewards.workbench.desk import Desk
 from rewards.workbench.labels import EXACT, gap
 
@@ -187,17 +187,23 @@ async def replay(
 
 
 def to_sample(record: RolloutRecord) -> Sample:
-    """What a reward sees of a rollout that was kept."""
-    return sample(
-        record.text,
+    """What a reward sees of a rollout that was kept: what it saw in the run but for the images, which are not kept."""
+    parts = split(record.text, record.thinking)
+    return Sample(
         prompt=record.question,
+        response=record.text,
+        reasoning=parts.reasoning,
+        answer=parts.answer,
         reference=record.reference,
         task=record.task,  # type: ignore[arg-type] - what was written was one
         family=record.family,
         thinking=record.thinking,
         finish_reason=record.finish_reason,  # type: ignore[arg-type]
+        prompt_tokens=len(record.prompt_token_ids),
         response_tokens=len(record.response_token_ids),
-        group=str(record.occurrence),
+        response_token_ids=record.response_token_ids,
+        prompt_id=record.prompt_id,
+        group_id=str(record.occurrence),
         metadata=record.metadata,
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from halyard.data.types import Message, Prompt, Rollout, Verdict, VersionSpan
 from halyard.runs.rollouts import RolloutRecord, record
 from halyard.runs.stage import StageFolder
 
-Answers = list[tuple[str, float | None]]
+Answers = Sequence[tuple[str, float | None]]
 """Texts with the rewards that they had."""
 
 

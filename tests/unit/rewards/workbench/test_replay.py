@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.old_runs import write_run
 
+from halyard.data.types import Message, Prompt, Rollout, Verdict, VersionSpan
 from halyard.errors import ConfigError
-from rewards.workbench.replay import Replay, read_steps, rl_stage
+from halyard.runs.rollouts import record
+from rewards.workbench.replay import Replay, read_steps, rl_stage, to_sample
 from rewards.workbench.trial import replay_run
+from rl.rollouts import to_sample as as_in_the_run
 
 WEAK = Path(__file__).resolve().parents[3] / "support" / "rewards" / "weak.py"
 
@@ -38,6 +42,31 @@ async def test_what_would_have_differed(tmp_path: Path) -> None:
     assert [group.signal for group in found.groups] == [(True, True), (True, True), (False, True), (False, True)]
     assert found.pushed_otherwise == pytest.approx(2 / 7)  # both of the second group, of 7 judged twice
     assert found.changed[0].record.reward is None  # failures come first
+
+
+def test_a_reward_sees_what_it_saw_in_the_run() -> None:
+    prompt = Prompt(
+        id="q",
+        messages=(Message(role="user", text="2+3?"),),
+        answer="5",
+        task="math",
+        family="sums",
+        thinking=True,
+        metadata={"level": 2},
+    )
+    rollout = Rollout(
+        prompt_id="q",
+        index=0,
+        prompt_token_ids=(1, 2, 3),
+        response_token_ids=(4, 5),
+        rollout_logprobs=(-0.1, -0.1),
+        text=r"<think>2 + 3</think>\boxed{5}",
+        finish_reason="length",
+        spans=(VersionSpan(start=0, stop=2, policy_version=0),),
+        seed=0,
+    )
+    kept = record(prompt, rollout, Verdict(reward=1.0), step=1, occurrence=7, state="trained")
+    assert to_sample(kept) == replace(as_in_the_run(prompt, rollout), group_id="7")
 
 
 async def test_some_steps_are_spread_over_the_stage(tmp_path: Path) -> None:
