@@ -216,10 +216,10 @@ class Pool:
             return now >= slot.rest
         if slot.target is not None or slot.holds(snapshot):
             return False
-        unused = 0.0 if self._demand(slot) else now - slot.used
+        idle = not self._demand(slot)
         if spare:
-            return unused >= dwell and not self._demand(slot)
-        return now - slot.since >= dwell or (unused >= slot.cost and not self._demand(slot))
+            return idle and now - slot.used >= dwell
+        return now - slot.since >= dwell or (idle and now - slot.used >= slot.cost)
 
     def _demand(self, slot: Slot) -> int:
         """Requests in flight in an engine, and those that wait for what it holds and no other engine does."""
