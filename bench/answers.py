@@ -116,13 +116,20 @@ def integrals(draw: random.Random) -> list[Answered]:
 
 
 def logarithms(draw: random.Random) -> list[Answered]:
-    """Logarithms of a base that is not said: what is left to algebra."""
+    """Logarithms of a base that is not said."""
     a, b = draw.randrange(2, 999), draw.randrange(2, 999)
     return _asked(rf"{a}\log x + \log {b}", rf"\log({b + draw.randrange(2)}x^{{{a}}})")
 
 
+def functions(draw: random.Random) -> list[Answered]:
+    """Functions that have no definition: what is left to algebra."""
+    a, b = draw.randrange(2, 999), draw.randrange(2, 999)
+    return _asked(f"{a}f(x) + {b}g(x)", f"{b + draw.randrange(2)}g(x)+{a}f(x)")
+
+
 _PLAIN = (numbers, separators, words, choices, fractions, percents, quantities)
-_FORMS = (intervals, matrices, polynomials, roots, trigonometry, lines, inequalities, sets, integrals, logarithms)
+_FORMS = (intervals, matrices, polynomials, roots, trigonometry, lines, inequalities, sets, integrals, logarithms,
+          functions)  # fmt: skip
 PLAIN: dict[str, Kind] = {one.__name__: one for one in _PLAIN}
 """What strings and numbers decide."""
 KINDS: dict[str, Kind] = {**PLAIN, **{one.__name__: one for one in _FORMS}}

@@ -23,10 +23,14 @@ DISAGREEMENT = 1e-9
 CANCELLATION = 1e-10
 LARGEST_EXPONENT = 100_000
 LARGEST_FACTORIAL = 1_000
-POSITIVE, MIXED = 3, 2
-"""Points at which floating point is tried: with positive letters alone, and with negative ones among them."""
-SIZES = ((0.3, 0.9), (1.5, 2.9), (1.04, 1.2), (0.4, 0.9), (1.05, 1.4))
-"""Where the letters of each point lie: below 1 and above, so that no power of them is lost beside the others."""
+POSITIVE = 3
+"""Points with positive letters alone at which floating point is to agree."""
+SIZES = ((0.3, 0.9), (1.5, 2.9), (1.04, 1.2), (0.8, 0.95), (1.1, 1.4))
+"""Where the letters of such points lie: below 1 and above, so that no power of them is lost beside the others; the
+last ones take the place of points at which a great power is too large or too small to be a number."""
+MIXED_SIZES = ((0.4, 0.9), (1.05, 1.4))
+"""The same for points with negative letters among them."""
+_BASE = SIZES[1][1]
 
 Point = Mapping[str, complex]
 
@@ -167,25 +171,41 @@ def _whole(tree: Tree) -> int:
 def _nearly_equal(first: Tree, second: Tree, names: frozenset[str]) -> bool | None:
     """Whether two expressions agree at all points, or differ where all letters are positive."""
     draw = random.Random(1)
+    wanted = POSITIVE if names else 1
     agreed, unclear = 0, False
-    for i in range(POSITIVE + MIXED if names else 1):
-        signs = (1,) if i < POSITIVE else (-1, 1, -1)
-        point: dict[str, complex] = {name: draw.choice(signs) * draw.uniform(*SIZES[i]) for name in sorted(names)}
-        point[BASE] = SIZES[1][1]
+    for i, sizes in enumerate((*SIZES, *MIXED_SIZES) if names else SIZES[:1]):
+        positive = i < len(SIZES)
+        if positive and agreed == wanted:
+            continue
         try:
-            one, other = _evaluate(first, point), _evaluate(second, point)
+            found = _agree(first, second, _point(names, draw, sizes, (1,) if positive else (-1, 1, -1)))
         except (ArithmeticError, ValueError):
             continue
-        distance, size = abs(one - other), max(abs(one), abs(other))
-        if distance <= AGREEMENT * size:
-            agreed += 1
-        elif (
-            i < POSITIVE and distance > DISAGREEMENT * size and distance > _doubt(first, point) + _doubt(second, point)
-        ):
+        if found is False and positive:
             return False
-        else:
-            unclear = True
-    return True if agreed >= (POSITIVE if names else 1) and not unclear else None
+        agreed += found is True
+        unclear = unclear or found is not True
+    return True if agreed >= wanted and not unclear else None
+
+
+def _point(names: frozenset[str], draw: random.Random, sizes: tuple[float, float], signs: tuple[int, ...]) -> Point:
+    point: dict[str, complex] = {name: draw.choice(signs) * draw.uniform(*sizes) for name in sorted(names)}
+    return {**point, BASE: _BASE}
+
+
+def _agree(first: Tree, second: Tree, point: Point) -> bool | None:
+    """Whether two expressions have the same value at a point; None where that is not clear.
+
+    Raises:
+        ArithmeticError: one has no value, or too large a one.
+        ValueError: likewise.
+    """
+    one, other = _evaluate(first, point), _evaluate(second, point)
+    distance, size = abs(one - other), max(abs(one), abs(other))
+    if distance <= AGREEMENT * size:
+        return True
+    sure = distance > DISAGREEMENT * size and distance > _doubt(first, point) + _doubt(second, point)
+    return False if sure else None
 
 
 def _doubt(tree: Tree, point: Point) -> float:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 TEXT_MARK = "~"
 r"""Stands in a normal form where text began: `5\text{ cm}` becomes `5~cm`, which is not the product of 5, c and m."""
+
+REMEMBERED = 4096
+"""Forms that are kept: those of a step's references and answers."""
 
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼ⁿ", "0123456789+-=n", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙₓ", "0123456789+-nx", strict=True))
@@ -85,6 +89,8 @@ def tidy(text: str) -> str:
         text = _LOWERED_RUN.sub(lambda run: f"_{{{''.join(map(_LOWERED.__getitem__, run[0]))}}}", text)
         text = "".join(map(_character, text)).translate(_SYMBOLS)
     text = " ".join(text.split()).removesuffix(".")
+    if text[:1] not in ("$", "\\", "*"):
+        return text
     for start, end in _WRAPPERS:
         if len(text) > len(start + end) and text.startswith(start) and text.endswith(end):
             text = text[len(start) : -len(end)].strip()
@@ -99,8 +105,11 @@ def _character(character: str) -> str:
     return character if category == "No" else unicodedata.normalize("NFKC", character)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def spaced(tidied: str) -> str:
     r"""The answer in one spelling of everything, texts marked, single spaces where there were any.
+
+    It is remembered, as every kind that a reference may be looks at it, and at each answer's.
 
     >>> spaced(r"\dfrac{1}{2} \text{ m/s}")
     '\\frac{1}{2} ~ m/s'

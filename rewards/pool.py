@@ -4,7 +4,8 @@ One thread a process feeds it through a pipe, so that a pool can be used from an
 and no signal handler is needed. (An executor cannot give up on one item; an alarm works in main threads only.)
 
 There is one process more than may work at a time. When an item turns out to be slow, its process gives its turn
-back, together with the items behind it, and the spare one takes over: a kill, and a restart, hold nobody up.
+back, together with the items behind it, and the spare one takes over: a kill, and a restart, hold nobody up. No item
+waits for a process to start while another could judge it.
 """
 
 from __future__ import annotations
@@ -118,15 +119,15 @@ class Pool:
 
     def _feed(self, process: WorkerProcess, has_turn: bool) -> None:
         """Body of a thread: it starts its process, since a child's parent-death signal follows the thread."""
-        if has_turn:
-            process.start()
+        if has_turn and process.start():
             self._hand_back([])
-        while items := self._take(process):
-            self._judge(process, items)
+            has_turn = False
+        while items := self._take(process, has_turn):
+            has_turn = self._judge(process, items)
         process.reap()
 
-    def _judge(self, process: WorkerProcess, items: deque[_Item]) -> None:
-        """See to it that each item is judged, fails, or is handed back, and the turn with them."""
+    def _judge(self, process: WorkerProcess, items: deque[_Item]) -> bool:
+        """See to it that each item is judged, fails, or is handed back; whether the turn is still to be given back."""
         has_turn = True
 
         def give_way() -> None:
@@ -152,20 +153,27 @@ class Pool:
         except Exception as error:  # a fault of our own: nobody may wait for ever because of it
             process.reap()
             _fail(items, failed("crash", f"the pool itself failed: {type(error).__name__}: {error}"))
+        if process.ready and not process.worn:
+            return has_turn
         if has_turn:
             self._hand_back(items)
-        if process.worn or not process.ready:
-            process.start()
+        process.start()
+        return False
 
-    def _take(self, process: WorkerProcess) -> deque[_Item]:
+    def _take(self, process: WorkerProcess, has_turn: bool) -> deque[_Item]:
         """The next items for one process, its fair share of those waiting; none when the pool has been closed.
 
-        A process that would have to be started first leaves them to one that is ready, if there is one.
+        It gives back the turn that it had, and is counted as idle, at once: else a process that would have to be
+        started first would take its place.
         """
+        if not process.ready and self._is_missed():
+            process.start()
         items: deque[_Item] = deque()
         ready = process.ready
         with self._news:
+            self._turns += has_turn
             self._idle += ready
+            self._news.notify_all()
             while not items and not self._closed:
                 if self._turns and self._waiting and (ready or not self._idle):
                     items = self._share()
@@ -175,6 +183,13 @@ class Pool:
             self._turns -= bool(items)
             self._news.notify_all()
         return items
+
+    def _is_missed(self) -> bool:
+        """Whether another process is wanted, after waiting until it is; false when the pool has been closed."""
+        with self._news:
+            while not self._closed and self._turns <= self._idle:
+                self._news.wait()
+            return not self._closed
 
     def _share(self) -> deque[_Item]:
         share = min(BATCH, 1 + len(self._waiting) // self._workers)

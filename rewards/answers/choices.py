@@ -117,6 +117,8 @@ def options(prompt: str) -> dict[str, str]:
 
 def reference(text: str) -> tuple[frozenset[str], str] | None:
     """The letters of a reference like `B`, `(B)`, `A, C` or `B. carbon dioxide`, and the text behind; else None."""
+    if text[:1].isdigit():
+        return None
     bare = _bare(text)
     if not bare[:1].isupper() and not bare.startswith("("):
         return None

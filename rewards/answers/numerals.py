@@ -79,10 +79,11 @@ def figure(text: str) -> Figure | None:
         if not Fraction(over):
             return None
         value, decimals, figures = value / Fraction(over), None, None
-    value *= Fraction(10) ** power
-    return Figure(
-        -value if sign == "-" else value, found.end(), None if decimals is None else decimals - power, figures
-    )
+    if power:
+        value *= Fraction(10) ** power
+    if decimals is not None:
+        decimals -= power
+    return Figure(-value if sign == "-" else value, found.end(), decimals, figures)
 
 
 def _mixed(whole: str | None, top: str, bottom: str) -> Fraction | None:

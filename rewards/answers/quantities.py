@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from halyard.tasks import Task
 from rewards.answers.numerals import figure, in_words, number
 from rewards.answers.units import NONE, Unit, spelled, unit
 from rewards.identity import value
-from rewards.normal import TEXT_MARK, compact
+from rewards.normal import REMEMBERED, TEXT_MARK, compact
 
 _CURRENCY = re.compile(r"([+-]?)\s*(\\?\$|€|£|¥|USD|EUR)\s*(?=[\d.])")
 _NOUNS = re.compile(r"[a-zà-ÿ一-鿿]+(?:[ -][a-zà-ÿ一-鿿]+){0,4}")
@@ -43,6 +44,7 @@ class Quantity(NamedTuple):
         return isinstance(self.value, Fraction)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def quantity(text: str, task: Task) -> Quantity | None:
     r"""The quantity that a spaced form is, or None if it is something else.
 

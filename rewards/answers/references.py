@@ -17,13 +17,13 @@ from rewards.answers.lists import Either
 from rewards.answers.measured import TOLERANCE, Measured
 from rewards.answers.sequences import Ratio, Sequence, ratio, sequence
 from rewards.answers.words import Infinite, Nothing, Words, infinite, is_nothing
-from rewards.normal import TEXT_MARK, compact, formula, spaced, tidy, unassigned
+from rewards.normal import REMEMBERED, TEXT_MARK, compact, formula, spaced, tidy, unassigned
 from rewards.structure import boxes
 
-REMEMBERED = 4096
 DEEPEST = 3
 """Lists within lists."""
 
+_PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+|/[0-9]+)?")
 _LETTERS = re.compile(r"(?:[^\W\d_]|[ ,'-])*\.?")
 _BEGINS = re.compile(r"[^\W\d_]{3}|[A-Z][a-z]|[一-鿿]|[^\W\d_]+ ")
 _SPACED_WORDS = re.compile(r"[^\W\d_]+(?: [^\W_]+)+|(?:sp|[A-Za-z]{2,}-?)\^?\d")
@@ -47,7 +47,7 @@ class _Reader:
         self._options = choices.options(prompt) if prompt else {}
 
     def read(self, text: str, depth: int = 0) -> Kind:
-        particular = (self._choice, self._truth, self._nothing, self._whole_number)
+        particular = (self._choice, self._plain_number, self._truth, self._nothing)
         science = (self._date, self._reaction, self._sequence, self._atom, self._substance, self._ratio, self._range)
         general: tuple[Callable[[str, int], Kind | None], ...] = (
             self._matrix, self._region, self._named, self._measured, self._listed, self._equation, self._words
@@ -95,9 +95,9 @@ class _Reader:
             return Infinite(sign)
         return Nothing() if is_nothing(text) else None
 
-    def _whole_number(self, text: str, depth: int) -> Kind | None:
+    def _plain_number(self, text: str, depth: int) -> Kind | None:
         """The usual case, before the more particular kinds that have to look closer."""
-        return self._measured(text, depth) if text.lstrip("-").isdigit() and text.isascii() else None
+        return self._measured(text, depth) if _PLAIN_NUMBER.fullmatch(text) else None
 
     def _date(self, text: str, depth: int) -> Kind | None:
         return dates.Dated(text) if not depth and dates.is_date(text) else None

@@ -91,6 +91,20 @@ def test_nobody_waits_behind_a_slow_item(opened: Opener) -> None:
     assert slow.result(60).reason.startswith("timeout: ")
 
 
+def test_nobody_waits_for_a_process_to_start_while_another_is_there(opened: Opener) -> None:
+    start = 4.0
+    pool = opened(deadline=2.0, job=Job("support.jobs", "doer", (start,)))
+    asked(pool, SAY)
+    began = time.monotonic()
+    slow, *quick = [
+        pool.submit(item) for item in [("sleep", 0.5), *[SAY] * 40]
+    ]  # slow enough to have the spare started
+    assert all(future.result(60).score == 1 for future in [slow, *quick])
+    for _ in range(50):
+        asked(pool, SAY)  # nor does it come before the one that has just become free
+    assert time.monotonic() - began < start
+
+
 def test_sleep_counts_as_time(opened: Opener) -> None:
     pool = opened(deadline=1.0)
     asked(pool, SAY)

@@ -12,8 +12,9 @@ from typing import Any
 from rewards.sample import Judgement
 
 
-def doer() -> Callable[[Any], Any]:
+def doer(start_seconds: float = 0.0) -> Callable[[Any], Any]:
     """The function of the job: an item is ("deed", argument), or a list of numbers to be judged together."""
+    time.sleep(start_seconds)
     return do
 
 
