@@ -17,6 +17,7 @@ from halyard.pipeline.interrupts import Interrupts
 from halyard.pipeline.screen import Screen
 from halyard.runs.atomic import new_folder
 from halyard.runs.folder import RunFolder
+from halyard.runs.reading.health import WARNINGS
 from halyard.runs.stage import StageFolder
 from rl.prompts import draw
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from halyard.data.checks import Need
     from halyard.data.types import Row
     from model.render import Renderer
-
-WARNINGS = ("drift", "engine_restart", "bad_row", "judge_down", "judge_outage", "judge_changed", "reward_alarm")
-"""Events that a person should see while the run goes on."""
 
 
 @dataclass(kw_only=True)

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from halyard.data.types import Prompt, Rollout, Verdict
+from halyard.data.types import ImageRef, Prompt, Rollout, Verdict
 from halyard.durable import replaced
+from halyard.runs import pictures
 from halyard.runs.atomic import clear_errors
 
 RolloutState = Literal["trained", "dropped", "failed"]
@@ -24,8 +25,8 @@ class RolloutRecord:
 
     `step` is the step that it was trained or let go in; `version_oldest` and `version_newest` the policy
     versions that its first and last token were sampled under. `reward` is None when judging failed, and
-    `advantage` when it was not trained on; `why` then says why. `components` and the prompt's `metadata` are JSON in
-    the file; files of earlier versions have no metadata.
+    `advantage` when it was not trained on; `why` then says why. `components` and the prompt's `metadata` and `images`
+    are JSON in the file; files of earlier versions have no metadata and no images.
     """
 
     step: int
@@ -53,6 +54,7 @@ class RolloutRecord:
     why: str
     advantage: float | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    images: Sequence[ImageRef] = ()
 
 
 _AS_JSON = ("components", "metadata")
@@ -83,6 +85,7 @@ _SCHEMA = pa.schema(
         "why": pa.string(),
         "advantage": pa.float64(),
         "metadata": pa.string(),
+        "images": pa.string(),
     }
 )
 
@@ -125,6 +128,7 @@ def record(
         why=why,
         advantage=advantage,
         metadata=prompt.metadata,
+        images=tuple(image for message in prompt.messages for image in message.images),
     )
 
 
@@ -135,10 +139,10 @@ def write(path: Path, records: Iterable[RolloutRecord]) -> None:
         HalyardError: the disk is full.
     """
     names = [one.name for one in fields(RolloutRecord)]
-    rows = [asdict(one) | {name: _json(getattr(one, name)) for name in _AS_JSON} for one in records]
-    table = pa.table({name: [row[name] for row in rows] for name in names}, schema=_SCHEMA)
     with clear_errors(path):
         path.parent.mkdir(exist_ok=True)
+        rows = [_row(one, path.parent.parent) for one in records]
+        table = pa.table({name: [row[name] for row in rows] for name in names}, schema=_SCHEMA)
         with replaced(path) as temporary:
             pq.write_table(table, temporary, compression="zstd")
 
@@ -151,7 +155,18 @@ def files(stage: Path) -> list[Path]:
 def read(path: Path) -> list[RolloutRecord]:
     """The records of one file, in order."""
     rows: list[dict[str, Any]] = pq.read_table(path, schema=_SCHEMA).to_pylist()
-    return [RolloutRecord(**(row | {name: json.loads(row[name] or "{}") for name in _AS_JSON})) for row in rows]
+    return [from_row(row, path.parent.parent) for row in rows]
+
+
+def from_row(row: Mapping[str, Any], stage: Path) -> RolloutRecord:
+    """The record of a row of a file in a stage's folder."""
+    decoded = {name: json.loads(row[name] or "{}") for name in _AS_JSON}
+    return RolloutRecord(**{**row, **decoded, "images": pictures.found(row["images"], stage)})
+
+
+def _row(one: RolloutRecord, stage: Path) -> dict[str, Any]:
+    encoded = {name: _json(getattr(one, name)) for name in _AS_JSON}
+    return asdict(one) | encoded | {"images": pictures.keep(one.images, stage)}
 
 
 def _json(values: Mapping[str, Any]) -> str:
