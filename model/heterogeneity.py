@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from model.likeness import Likeness, degrees
 from model.lineage import Ancestor
@@ -46,14 +45,17 @@ def _by_family(one: Ancestor, other: Ancestor) -> Iterator[str]:
         values = one.manifest.lineage.get(key), other.manifest.lineage.get(key)
         if None not in values and "soup" not in values and values[0] != values[1]:
             yield f"{what} ({values[0]} and {values[1]})"
-    if len(one.parents) == len(other.parents) == 1 and _origin(one) != _origin(other):
+    if len(one.parents) == len(other.parents) == 1 and not _one_origin(one.parents[0], other.parents[0]):
         yield f"were tuned from different weights ({one.parents[0].name} and {other.parents[0].name})"
 
 
-def _origin(model: Ancestor) -> Any:
-    """What stands for the weights that a model was tuned from: checksums, or a place, or a name."""
-    parent = model.parents[0]
-    return parent.manifest.files if parent.manifest else parent.folder or parent.name
+def _one_origin(one: Ancestor, other: Ancestor) -> bool:
+    """Whether two parents are the same weights, by the best that both are known by: checksums, places, or names."""
+    if one.manifest and other.manifest:
+        return one.manifest.files == other.manifest.files
+    if one.digest and other.digest:
+        return one.digest == other.digest
+    return (one.folder or one.name) == (other.folder or other.name)
 
 
 def _by_place(pair: Likeness) -> Iterator[str]:

@@ -17,13 +17,17 @@ class Ancestor:
     """A model in a family tree.
 
     `folder` is where it lies, None when it was not found; `manifest` what it says of itself, None for a plain model
-    folder; `part` what it was to its child ("0.5 of the soup", "the base"), empty for an ordinary parent.
+    folder; `part` what it was to its child ("0.5 of the soup", "the base"), empty for an ordinary parent. `digest` is
+    the SHA-256 of its manifest as its child knew it, None where that was not written down; `replaced` a folder in its
+    place that holds another snapshot.
     """
 
     name: str
     folder: Path | None
     manifest: Manifest | None
     part: str = ""
+    digest: str | None = None
+    replaced: Path | None = None
     parents: tuple[Ancestor, ...] = ()
 
     def chain(self) -> Iterator[Ancestor]:
@@ -49,7 +53,7 @@ def trace(folder: Path) -> Ancestor:
     Raises:
         SnapshotError: a manifest on the way is broken.
     """
-    return _trace(folder.resolve(), "", ())
+    return _trace(folder.resolve(), None, ())
 
 
 def digest(folder: Path) -> str | None:
@@ -58,18 +62,30 @@ def digest(folder: Path) -> str | None:
     return sha256(path) if path.is_file() else None
 
 
-def _trace(folder: Path, part: str, below: tuple[Path, ...]) -> Ancestor:
+def _trace(folder: Path, mention: _Mention | None, below: tuple[Path, ...]) -> Ancestor:
+    part, known = (mention.part, mention.digest) if mention else ("", None)
     if not (folder / MANIFEST).is_file():
         return Ancestor(name=folder.name, folder=folder, manifest=None, part=part)
     manifest = read_manifest(folder)
-    parents = []
-    for mention in _mentions(manifest):
-        found = _find(mention, folder)
-        if found is None or found in (*below, folder):
-            parents.append(Ancestor(name=mention.name, folder=None, manifest=None, part=mention.part))
-        else:
-            parents.append(_trace(found, mention.part, (*below, folder)))
-    return Ancestor(name=manifest.version, folder=folder, manifest=manifest, part=part, parents=tuple(parents))
+    parents = tuple(_parent(parent, folder, (*below, folder)) for parent in _mentions(manifest))
+    return Ancestor(name=manifest.version, folder=folder, manifest=manifest, part=part, digest=known, parents=parents)
+
+
+def _parent(mention: _Mention, child: Path, below: tuple[Path, ...]) -> Ancestor:
+    """The parent where it lay then or beside its child; another under its name is told of, and not taken for it."""
+    there = [place.resolve() for place in _places(mention, child) if (place / "config.json").is_file()]
+    same = [place for place in there if mention.digest is None or digest(place) == mention.digest]
+    if same and same[0] not in below:
+        return _trace(same[0], mention, below)
+    replaced = there[0] if there and not same else None
+    return Ancestor(
+        name=mention.name, folder=None, manifest=None, part=mention.part, digest=mention.digest, replaced=replaced
+    )
+
+
+def _places(mention: _Mention, child: Path) -> list[Path]:
+    beside = [child.parent / mention.name, child.parent.parent / "models" / mention.name]
+    return [Path(mention.folder), *beside] if mention.folder else beside
 
 
 def _mentions(manifest: Manifest) -> list[_Mention]:
@@ -85,19 +101,8 @@ def _mentions(manifest: Manifest) -> list[_Mention]:
             ) from error
     start = lineage.get("start")
     name = manifest.parent or (Path(start).name if start else None)
-    return [_Mention(name=name, folder=str(start or ""))] if name else []
+    return [_Mention(name=name, folder=str(start or ""), digest=lineage.get("start_manifest"))] if name else []
 
 
 def _mention(entry: dict[str, Any], part: str) -> _Mention:
     return _Mention(name=str(entry["version"]), folder=str(entry["folder"]), digest=entry.get("manifest"), part=part)
-
-
-def _find(mention: _Mention, child: Path) -> Path | None:
-    """Where a parent lies: where it lay then, or beside its child. Another under its name is not it."""
-    places = [Path(mention.folder)] if mention.folder else []
-    for place in (*places, child.parent / mention.name, child.parent.parent / "models" / mention.name):
-        if not (place / "config.json").is_file():
-            continue
-        if mention.digest is None or digest(place) == mention.digest:
-            return place.resolve()
-    return None

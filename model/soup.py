@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +23,7 @@ from model.lineage import Ancestor, digest, trace
 from model.snapshot import MANIFEST, write_manifest
 from model.weight_files import INDEX, SHARD_BYTES, write_sharded
 
-Method = Literal["uniform", "weighted", "ties", "dare"]
+Method = Literal["uniform", "weighted", "ties", "dare", "greedy"]
 TASK_METHODS: tuple[Method, ...] = ("ties", "dare")
 DENSITY: dict[Method, float] = {"ties": 0.2, "dare": 0.1}
 """What the papers keep of a task vector: TIES the largest 20%, DARE 10% at random."""
@@ -75,8 +76,28 @@ class Soup:
         likeness = measure(self.models, self.base)
         return Tasting(likeness=likeness, ancestry=ancestry, doubts=doubts(likeness, ancestry))
 
-    def write(self, folder: Path, merge: Merge, *, version: str, shard_bytes: int = SHARD_BYTES) -> None:
+    def only(self, models: Sequence[int]) -> Soup:
+        """The soup of the models at these positions alone."""
+        part = copy.copy(self)
+        part.models = [self.models[model] for model in models]
+        return part
+
+    def parent(self, model: int) -> dict[str, Any]:
+        """How a manifest names the model at this position."""
+        return _told(trace(self.models[model].folder))
+
+    def write(
+        self,
+        folder: Path,
+        merge: Merge,
+        *,
+        version: str,
+        told: Mapping[str, Any] | None = None,
+        shard_bytes: int = SHARD_BYTES,
+    ) -> None:
         """Nothing; the empty folder is a snapshot of this version, everything but weights as the first model has it.
+
+        `told` is what else its lineage has.
 
         Raises:
             SnapshotError: a weight of the result is not finite, or a file cannot be read or written.
@@ -86,7 +107,7 @@ class Soup:
             if file.suffix in (".json", ".jinja", ".txt") and file.name not in (INDEX, MANIFEST):
                 shutil.copyfile(file, folder / file.name)
         write_sharded(folder, first.layout, self._stream(merge), most=shard_bytes)
-        write_manifest(folder, version=version, parent=None, lineage=self._lineage(merge))
+        write_manifest(folder, version=version, parent=None, lineage=self._lineage(merge) | dict(told or {}))
 
     def _stream(self, merge: Merge) -> Iterator[tuple[str, Tensor]]:
         """Each merged tensor in the first model's dtype; whole numbers are the same in all."""
@@ -161,8 +182,8 @@ def planned(
 
 
 def _refuse_weights(method: Method, weights: Sequence[float] | None, models: int) -> None:
-    if method == "uniform" and weights:
-        raise ConfigError("uniform gives every model the same weight: leave --weights out, or ask for another method")
+    if method in ("uniform", "greedy") and weights:
+        raise ConfigError(f"{method} gives every model the same weight: leave --weights out, or ask for another method")
     if method == "weighted" and not weights:
         raise ConfigError("the method weighted needs --weights, one for each model: --weights 0.7,0.3")
     if weights and len(weights) != models:

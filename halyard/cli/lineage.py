@@ -52,7 +52,9 @@ def _label(ancestor: Ancestor) -> Any:
     about = []
     if ancestor.part:
         about.append(ancestor.part)
-    if ancestor.folder is None:
+    if ancestor.replaced is not None:
+        about.append(f"replaced: another snapshot lies in {ancestor.replaced} now")
+    elif ancestor.folder is None:
         about.append("not found")
     elif ancestor.manifest is None:
         about.append("a model folder without a manifest")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from halyard.cli.shell import console
+from halyard.cli import shell
 
 app = typer.Typer(no_args_is_help=True, help="List, show and check recipes.", rich_markup_mode="markdown")
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a YAML file.")]
@@ -30,7 +30,7 @@ def show_list() -> None:
         found = load_recipe(name).recipe
         minutes = f"{found.minutes:g}" if found.minutes else ""
         table.add_row(name, found.description, str(len(found.stages)), minutes)
-    console().print(table)
+    shell.show(table)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from halyard.cli.shell import console
+from halyard.cli import shell
 from halyard.errors import SnapshotError
 
 app = typer.Typer(
@@ -65,7 +65,7 @@ def show_list(path: RunOrSnapshot) -> None:
         role = str(manifest.lineage.get("role", ""))
         mebibytes = f"{size / 1024**2:.1f}"
         table.add_row(manifest.version, role, manifest.parent or "-", made(folder), mebibytes, str(folder))
-    console().print(table)
+    shell.show(table)
 
 
 def made(folder: Path) -> str:
@@ -106,7 +106,7 @@ def convert(
     if target.exists():
         raise SnapshotError(f"{target} is there already: name a folder that is not, or take it away")
     folder = policy_folder(source)
-    with console().status(f"{folder} ..."), new_folder(target) as temporary:
+    with shell.console().status(f"{folder} ..."), new_folder(target) as temporary:
         told = convert_folder(folder, temporary)
     name = f"SAIL-VL2-{told.size}" if told.size else "a SAIL-VL2 of no published size"
     typer.echo(
@@ -124,6 +124,6 @@ def verify_all(path: RunOrSnapshot) -> None:
     from model.snapshot import verify
 
     for folder in snapshots(path):
-        with console().status(f"{folder} ..."):
+        with shell.console().status(f"{folder} ..."):
             verify(folder)
         typer.echo(f"{folder}: every file is as it was written")

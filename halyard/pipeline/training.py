@@ -19,6 +19,7 @@ from halyard.durable import sha256
 from halyard.pipeline.walk import starting_model
 from halyard.runs.atomic import new_folder
 from halyard.runs.folder import fingerprint
+from model.lineage import digest
 from model.load import load_processor
 from model.snapshot import MANIFEST, verify, write_manifest
 from rewards.judges.court import Court
@@ -46,11 +47,17 @@ async def train(stage: SftStage | RlStage, folder: StageFolder, walk: Walk) -> P
         if isinstance(stage, SftStage) and stage.model is not None:
             start = starting_model(stage.model, walk.loaded, walk.run, stage.name)
         assert start is not None, f"a recipe whose {role} starts from nothing was let through"
+        lineage = _lineage(stage, start, walk)
         if isinstance(stage, SftStage):
             learner = await _sft(stage, start, folder, walk)
         else:
             learner = await _rl(stage, start, folder, walk)
-        await _snapshot(learner, target, start, stage, folder, walk)
+        parent = start.name if start.parent == walk.run.snapshots else None
+        with new_folder(target) as temporary:
+            await learner.save_snapshot(temporary)
+            lineage["metrics"] = folder.metrics()[-1]
+            write_manifest(temporary, version=target.name, parent=parent, lineage=lineage)
+        walk.run.event("snapshot", stage=stage.name, version=target.name)
     verify(target)
     walk.models[role] = target
     return target
@@ -135,21 +142,14 @@ async def scorer(stage: RlStage, walk: Walk) -> AsyncIterator[Scorer]:
         yield judging
 
 
-async def _snapshot(
-    learner: Learner, target: Path, start: Path, stage: SftStage | RlStage, folder: StageFolder, walk: Walk
-) -> None:
-    """Write the learner's policy as an immutable folder that says where it comes from."""
-    lineage: dict[str, Any] = {
+def _lineage(stage: SftStage | RlStage, start: Path, walk: Walk) -> dict[str, Any]:
+    """Where a snapshot comes from: asked before the stage, while what it starts from is surely what it began as."""
+    return {
         "run": walk.run.name,
         "stage": stage.name,
         "type": stage.type,
         "role": stage.role if isinstance(stage, SftStage) else "policy",
         "start": str(start),
+        "start_manifest": digest(start),
         "recipe": fingerprint(walk.recipe),
-        "metrics": folder.metrics()[-1],
     }
-    parent = start.name if start.parent == walk.run.snapshots else None
-    with new_folder(target) as temporary:
-        await learner.save_snapshot(temporary)
-        write_manifest(temporary, version=target.name, parent=parent, lineage=lineage)
-    walk.run.event("snapshot", stage=stage.name, version=target.name)

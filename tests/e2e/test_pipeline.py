@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def test_snapshots_can_be_listed_and_verified(finished: Path) -> None:
     assert listed.returncode == 0
     assert "mixed-rl" in listed.stdout
     assert halyard("snapshot", "verify", str(finished), cwd=finished).returncode == 0
+
+
+def test_a_snapshot_knows_the_checksum_of_what_it_was_tuned_from(finished: Path) -> None:
+    for folder in sorted((finished / "snapshots").iterdir()):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        known = manifest["lineage"]["start_manifest"]
+        if manifest["parent"] is None:
+            assert known is None, folder
+        else:
+            written = (finished / "snapshots" / manifest["parent"] / "manifest.json").read_bytes()
+            assert known == hashlib.sha256(written).hexdigest(), folder
 
 
 def test_a_damaged_snapshot_is_refused_by_name(finished: Path, tmp_path: Path) -> None:

@@ -48,6 +48,12 @@ def test_list(run: Path) -> None:
     assert "1.0" in lines[1].split()
 
 
+def test_nothing_of_a_list_is_cut_where_it_is_read_by_a_program(run: Path) -> None:
+    lines = CliRunner().invoke(app, ["snapshot", "list", str(run)], env={"COLUMNS": "40"}).stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[1].split()[-1] == str(run / "snapshots" / "01-sft")
+
+
 def test_show(run: Path) -> None:
     shown = json.loads(call("show", run / "snapshots" / "02-rl").stdout)
     assert (shown["version"], shown["parent"]) == ("02-rl", "01-sft")

@@ -74,6 +74,14 @@ def test_a_soup_tells_what_it_is_made_of(run: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_a_parent_that_was_replaced_is_told_of(run: Path, tmp_path: Path) -> None:
+    first, second = run / "snapshots" / "01-sft", run / "snapshots" / "02-rl"
+    assert call("soup", first, second, "-o", tmp_path / "soup").exit_code == 0
+    write_manifest(first, version="01-sft", parent=None, lineage={"type": "sft", "again": True})
+    tree = call("snapshot", "lineage", tmp_path / "soup").stdout
+    assert f"01-sft  0.5 of the soup, replaced: another snapshot lies in {first} now" in tree
+
+
 def test_a_recipe_that_made_another_run_tells_nothing(run: Path) -> None:
     (run / "recipe.json").write_text(json.dumps({"recipe": {"name": "other", "stages": []}, "fingerprint": "def"}))
     tree = call("snapshot", "lineage", run).stdout

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from halyard.errors import ConfigError, SnapshotError
-from model.lineage import trace
+from model.lineage import digest, trace
 from model.load import load_policy
 from model.snapshot import read_manifest, verify, write_manifest
 from model.soup import Merge, Soup, planned
@@ -257,6 +257,7 @@ def test_heterogeneous_models_are_doubted(family: Callable[..., Path], unlike: d
         ({"weights": [1.0, float("nan")]}, "has nan"),
         ({"weights": [1.0, 1.0], "method": "uniform"}, "leave --weights out"),
         ({"method": "weighted"}, "needs --weights"),
+        ({"method": "greedy", "weights": [1.0, 1.0]}, "greedy gives every model the same weight"),
         ({"method": "ties"}, "--base"),
         ({"density": 0.5}, "--density is for the methods ties and dare"),
         ({"method": "ties", "has_base": True, "density": 1.5}, "--density is 1.5"),
@@ -293,7 +294,39 @@ def test_another_snapshot_under_a_parents_name_is_not_it(
 ) -> None:
     shutil.rmtree(tmp_path / "one")
     family("one", seed=9)
-    assert [parent.folder for parent in trace(soup).parents] == [None, tmp_path / "other"]
+    tree = trace(soup)
+    assert [parent.folder for parent in tree.parents] == [None, tmp_path / "other"]
+    assert [parent.replaced for parent in tree.parents] == [tmp_path / "one", None]
+
+
+def test_a_parent_that_was_trained_again_is_not_the_one_that_a_snapshot_was_tuned_from(
+    family: Callable[..., Path], tmp_path: Path
+) -> None:
+    parent = family("parent")
+    born = {"start": str(parent), "start_manifest": digest(parent)}
+    one, other = family("one", **born), family("other", seed=2, **born)
+    assert [ancestor.name for ancestor in trace(one).chain()][:2] == ["one", "parent"]
+    shutil.rmtree(parent)
+    family("parent", seed=9)
+    (replaced,) = trace(one).parents
+    assert (replaced.folder, replaced.replaced) == (None, parent)
+    assert Soup([one, other]).taste().doubts == []  # both know that it was the same one
+    again = family("again", seed=3, start=str(parent), start_manifest=digest(parent))
+    assert "were tuned from different weights" in Soup([one, again]).taste().doubts[0]
+
+
+def test_a_part_of_a_soup(family: Callable[..., Path], tmp_path: Path) -> None:
+    models = [family("one"), family("two", seed=2), family("three", seed=3)]
+    (tmp_path / "part").mkdir()
+    (tmp_path / "pair").mkdir()
+    pot = Soup(models)
+    pot.only([2, 0]).write(tmp_path / "part", UNIFORM, version="part", told={"tried": 3})
+    Soup([models[2], models[0]]).write(tmp_path / "pair", UNIFORM, version="pair")
+    part, pair = weights_of(tmp_path / "part"), weights_of(tmp_path / "pair")
+    assert all(torch.equal(part[key], pair[key]) for key in pair)
+    told = read_manifest(tmp_path / "part").lineage
+    assert ([parent["version"] for parent in told["parents"]], told["tried"]) == (["three", "one"], 3)
+    assert len(pot.models) == 3
 
 
 def test_a_snapshot_that_calls_itself_its_parent(family: Callable[..., Path], tmp_path: Path) -> None:
