@@ -15,8 +15,17 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """`left @ right.T` of [rows, inner] and [columns, inner], whatever their strides; by oneDNN where it can be."""
+    onednn = torch.backends.mkldnn.is_available() and _is_float32(left, right) and left.numel()
+    return _product(left, right) if onednn else left @ right.t()
+
+
+def _is_float32(inputs: Tensor, weight: Tensor) -> bool:
+    return inputs.is_cpu and inputs.dtype == weight.dtype == torch.float32
+
+
 def _product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`left @ right.T + bias` of [rows, inner] and [columns, inner], whatever their strides."""
     return torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
 
 
@@ -52,7 +61,7 @@ class OneDnnLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Inputs [..., in features] to [..., out features]."""
-        if input.is_cpu and input.dtype == self.weight.dtype == torch.float32 and input.numel():
+        if _is_float32(input, self.weight) and input.numel():
             rows: Any = _Linear.apply(input.flatten(0, -2), self.weight, self.bias)
             return rows.view(*input.shape[:-1], self.out_features)
         return F.linear(input, self.weight, self.bias)
