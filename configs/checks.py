@@ -12,14 +12,31 @@ from configs.recipe import Recipe
 from configs.reward_checks import contradictions as reward_contradictions
 from configs.rewards import all_terms
 from configs.schema import KeyPath
-from configs.stages import FilterStage, HardCasesStage, HarvestStage, RlStage, SamplingConfig, SftStage, Stage
+from configs.stages import (
+    BenchmarkConfig,
+    FilterStage,
+    HardCasesStage,
+    HarvestStage,
+    RlStage,
+    SamplingConfig,
+    SftStage,
+    Stage,
+)
 
 Faults = Iterator[Fault]
 
 
 def contradictions(recipe: Recipe) -> list[Fault]:
     """All contradictions in a recipe; an empty list when it makes sense."""
-    checks: tuple[Callable[[Recipe], Faults], ...] = (_names, _stages_named, _judges, _lengths, _cluster, _stages)
+    checks: tuple[Callable[[Recipe], Faults], ...] = (
+        _names,
+        _stages_named,
+        _judges,
+        _lengths,
+        _cluster,
+        _benchmarks,
+        _stages,
+    )
     return [fault for check in checks for fault in check(recipe)]
 
 
@@ -111,20 +128,31 @@ def _lengths(recipe: Recipe) -> Faults:
         pack = recipe.cluster.learner.tokens_per_pack
         message = f"is {pack}, but one sequence may have {window} tokens (cluster.engine.max_model_len)"
         yield Fault(("cluster", "learner", "tokens_per_pack"), message)
-    for path, sampling, data in _sampled(recipe):
-        prompt = data.max_prompt_tokens
-        if sampling.max_tokens + (prompt or 1) > window:
-            asked = f"{prompt} tokens of prompt (data.max_prompt_tokens)" if prompt else "the shortest prompt"
-            message = f"is {sampling.max_tokens}: with {asked} it is more than cluster.engine.max_model_len, {window}"
-            yield Fault((*path, "sampling", "max_tokens"), message)
-
-
-def _sampled(recipe: Recipe) -> Iterator[tuple[KeyPath, SamplingConfig, DataConfig]]:
-    for index, benchmark in enumerate(recipe.evaluate.benchmarks):
-        yield ("evaluate", "benchmarks", index), benchmark.sampling, benchmark.data
     for index, stage in enumerate(recipe.stages):
         if isinstance(stage, RlStage | FilterStage | HardCasesStage):
-            yield ("stages", index), stage.sampling, stage.data
+            yield from _too_long(("stages", index), stage.sampling, stage.data, window)
+
+
+def _too_long(path: KeyPath, sampling: SamplingConfig, data: DataConfig, window: int) -> Faults:
+    prompt = data.max_prompt_tokens
+    if sampling.max_tokens + (prompt or 1) > window:
+        asked = f"{prompt} tokens of prompt (data.max_prompt_tokens)" if prompt else "the shortest prompt"
+        message = f"is {sampling.max_tokens}: with {asked} it is more than engine.max_model_len, {window}"
+        yield Fault((*path, "sampling", "max_tokens"), message)
+
+
+def benchmark_faults(path: KeyPath, benchmark: BenchmarkConfig, window: int) -> Faults:
+    """Contradictions in the benchmark at `path`, whose engine's window is `window` tokens."""
+    yield from _too_long(path, benchmark.sampling, benchmark.data, window)
+    yield from _sources((*path, "data"), benchmark.data)
+    if not benchmark.modes:
+        yield Fault((*path, "modes"), "is empty, expected thinking, direct or both")
+
+
+def _benchmarks(recipe: Recipe) -> Faults:
+    for index, benchmark in enumerate(recipe.evaluate.benchmarks):
+        path: KeyPath = ("evaluate", "benchmarks", index)
+        yield from benchmark_faults(path, benchmark, recipe.cluster.engine.max_model_len)
 
 
 def _cluster(recipe: Recipe) -> Faults:
@@ -147,11 +175,9 @@ def _cluster(recipe: Recipe) -> Faults:
 
 
 def _stages(recipe: Recipe) -> Faults:
-    for index, data in data_of(recipe):
-        yield from _sources(index, data)
-    for number, benchmark in enumerate(recipe.evaluate.benchmarks):
-        if not benchmark.modes:
-            yield Fault(("evaluate", "benchmarks", number, "modes"), "is empty, expected thinking, direct or both")
+    for where, data in data_of(recipe):
+        if where[0] == "stages":
+            yield from _sources(where, data)
     for number, stage in enumerate(recipe.stages):
         path: KeyPath = ("stages", number)
         yield from _training(path, stage, recipe.cluster.learner.ranks)

@@ -78,6 +78,9 @@ def _facts(ancestor: Ancestor) -> Iterator[str]:
     ]
     if settings:
         yield ", ".join(settings)
+    for one in told.get("tried", ()):
+        if not one["kept"]:
+            yield f"left out: {one['version']}, {one['why']} on {told['benchmark']['name']}"
     if fingerprint := told.get("recipe"):
         recipe = _recipe(ancestor.folder, fingerprint)
         name = recipe["name"] if recipe else "not found"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,7 +12,8 @@ from halyard.cli.snapshot import policy_folder
 from halyard.errors import ConfigError, SnapshotError
 
 if TYPE_CHECKING:
-    from model.soup import Merge, Tasting
+    from configs.benchmark import LoadedBenchmark
+    from model.soup import Merge, Soup, Tasting
 
 Method = Literal["uniform", "weighted", "ties", "dare"]  # as in model.soup, which is slow to load
 
@@ -35,6 +36,13 @@ def soup(
     ] = None,
     scale: Annotated[float | None, typer.Option(help="Of the merged task vector.", show_default="1")] = None,
     seed: Annotated[int | None, typer.Option(help="Of what dare leaves out.", show_default="0")] = None,
+    greedy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BENCHMARK",
+            help="Keep only models that do not make the mean worse on this: a YAML file, or RECIPE:BENCHMARK.",
+        ),
+    ] = None,
 ) -> None:
     """Merge models of one architecture and tokenizer into a snapshot, tensor by tensor.
 
@@ -50,21 +58,53 @@ def soup(
         raise SnapshotError(f"{out} is there already: name a folder that is not, or take it away")
     merge = planned(
         len(models),
-        method=method,
+        method="greedy" if greedy is not None and method is None else method,
         weights=_numbers(weights),
         has_base=base is not None,
         density=density,
         scale=scale,
         seed=seed,
     )
+    benchmark = _benchmark(greedy, merge)
     with console().status("The models are verified and compared ..."):
         pot = Soup([policy_folder(model) for model in models], policy_folder(base) if base else None)
         tasting = pot.taste()
     _tell(tasting, merge)
+    pot, merge, told = _chosen(pot, benchmark, out) if benchmark else (pot, merge, {})
     with console().status(f"{out} ..."), new_folder(out) as temporary:
-        pot.write(temporary, merge, version=out.name)
+        pot.write(temporary, merge, version=out.name, told=told)
     parameters = sum(shape.numel() for _, _, shape in pot.models[0].layout)
-    typer.echo(f"{out}: {merge.method} soup of {len(models)} models, {parameters:,} parameters")
+    count = f"{len(pot.models)} of {len(models)}" if benchmark else len(models)
+    typer.echo(f"{out}: {merge.method} soup of {count} models, {parameters:,} parameters")
+
+
+def _benchmark(greedy: str | None, merge: Merge) -> LoadedBenchmark | None:
+    from configs.benchmark import load_benchmark
+
+    if greedy is None:
+        return None
+    if merge.method != "greedy":
+        raise ConfigError(f"--greedy chooses models for their plain mean: leave --method {merge.method} out")
+    return load_benchmark(greedy)
+
+
+def _chosen(pot: Soup, benchmark: LoadedBenchmark, out: Path) -> tuple[Soup, Merge, dict[str, Any]]:
+    """The models that are kept, how they are merged, and what the manifest tells of the choice; it is on the screen."""
+    from rich.table import Table
+
+    from halyard.pipeline.greedy import choose, even, lineage
+
+    turns = choose(pot, benchmark, out)
+    table = Table("", "model", "alone", "mean with it", "kept", "why", box=None, header_style="bold")
+    for turn in turns:
+        name = pot.models[turn.model].folder.name
+        kept = "yes" if turn.kept else "no"
+        table.add_row(str(turn.model + 1), name, str(turn.alone), str(turn.together), kept, turn.why)
+    console().print()
+    show(table)
+    console().print()
+    kept = [turn.model for turn in turns if turn.kept]
+    return pot.only(kept), even(len(kept)), lineage(turns, pot, benchmark)
 
 
 def _numbers(given: str | None) -> list[float] | None:
@@ -85,7 +125,8 @@ def _tell(tasting: Tasting, merge: Merge) -> None:
     models = Table("", "model", "weight", "came from", "folder", box=None, header_style="bold")
     for number, (model, weight) in enumerate(zip(tasting.ancestry, merge.weights, strict=True), start=1):
         past = " < ".join(ancestor.name for ancestor in list(model.chain())[1:])
-        models.add_row(str(number), model.name, f"{weight:.3g}", past or "not known", str(model.folder))
+        share = "-" if merge.method == "greedy" else f"{weight:.3g}"
+        models.add_row(str(number), model.name, share, past or "not known", str(model.folder))
     models.columns[-1].overflow = "fold"
     pairs = Table("pair", "angle", "cosine", "distance", "task cosine", "task lengths", box=None, header_style="bold")
     for pair in tasting.likeness:
