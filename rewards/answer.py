@@ -25,7 +25,11 @@ from rewards.normal import TEXT_MARK, compact, plain, spaced, tidy
 from rewards.sample import Judgement, brief
 from rewards.structure import boxes, split
 
-_ASIDE = re.compile(r"[\s,;(]*(?:\\text\{[\s,(]*)?\b(?:since|because)\b.*$|[，,]?因为.*$", re.DOTALL)
+_ASIDE = re.compile(
+    r"[\s,;(]*(?:\\text\{[\s,(]*)?\b(?:since|because)\b.*$"
+    r"|[\s,]*(?:\\text\{)?\s*\(\s*(?:\\text\{)?\s*(?:as|given)\b.*$|[，,]?因为.*$",
+    re.DOTALL,
+)
 _WORKED = re.compile(r"[+*^!]|\\(?:cdot|times|binom)(?![a-zA-Z])")
 
 

@@ -23,6 +23,7 @@ DISAGREEMENT = 1e-9
 CANCELLATION = 1e-10
 LARGEST_EXPONENT = 100_000
 LARGEST_FACTORIAL = 1_000
+LARGEST_GAMMA = 171.0
 POSITIVE = 3
 """Points with positive letters alone at which floating point is to agree."""
 SIZES = ((0.3, 0.9), (1.5, 2.9), (1.04, 1.2), (0.8, 0.95), (1.1, 1.4))
@@ -254,11 +255,25 @@ def _log(argument: complex, base: complex = math.e) -> complex:
 
 
 def _factorial(argument: complex) -> complex:
-    return complex(math.factorial(_natural(argument, 170)))
+    return complex(_gamma(argument + 1))
 
 
 def _binomial(top: complex, bottom: complex) -> complex:
-    return complex(math.comb(_natural(top, LARGEST_FACTORIAL), _natural(bottom, LARGEST_FACTORIAL)))
+    """A binomial coefficient, for letters between whole numbers as well, so that n(n-1)/2 is one."""
+    if _is_natural(top) and _is_natural(bottom):
+        return complex(math.comb(_natural(top, LARGEST_FACTORIAL), _natural(bottom, LARGEST_FACTORIAL)))
+    return complex(_gamma(top + 1) / _gamma(bottom + 1) / _gamma(top - bottom + 1))
+
+
+def _gamma(argument: complex) -> float:
+    """Euler's function, which continues factorials; none for complex numbers, nor where its sign turns."""
+    if argument.imag or not 0 < argument.real <= LARGEST_GAMMA:
+        raise _Undefined("a factorial")
+    return math.gamma(argument.real)
+
+
+def _is_natural(argument: complex) -> bool:
+    return not argument.imag and argument.real >= 0 and argument.real == int(argument.real)
 
 
 def _natural(argument: complex, largest: int) -> int:

@@ -75,6 +75,8 @@ _SPELLINGS = (
     (re.compile(r"√\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
     (re.compile(r"∛\s*(\d+)"), r"\\sqrt[3]{\1}"),
     (re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])"), r"\\pi "),
+    (re.compile(r"\\(max|min|gcd|lcm)\s*\\\{([^{}]*)\\\}"), r"\\\1(\2)"),
+    (re.compile(r"(?<![a-zA-Z\\\d}])~?C_\{?(\d{1,3}|n)\}?\s*\^\{?(\d{1,3}|k|m|r)\}?(?![+\-\w])"), r"\\binom{\1}{\2}"),
 )
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _SIMPLE = re.compile(r"[\w\s.,/+]*", re.ASCII)

@@ -18,7 +18,7 @@ from rewards.judges.court import Court
 from rewards.nodes import Failure, Judging, Leaf, Node, Round
 from rewards.sample import Judgement, Sample
 from rewards.structure import split
-from rewards.terms import Builder, judge_format
+from rewards.terms import Builder, judge_format, weigh
 
 
 class Response(Protocol):
@@ -108,6 +108,10 @@ class Scorer:
         grades = await self._grader.grade(answered)
         forms = [judge_format(one.text, one.thinking, one.task).score or 0.0 for one in responses]
         return [_graded(grade, form) for grade, form in zip(grades, forms, strict=True)]
+
+    def weigh(self, config: RewardsConfig) -> None:
+        """Have the terms count by the weights in `config`, which is otherwise the one that they were started with."""
+        weigh(self._root.parts, config.terms)
 
     async def close(self) -> None:
         """End all processes and connections."""

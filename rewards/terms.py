@@ -24,6 +24,7 @@ from configs.rewards import (
     SailMixedTerm,
     SumTerm,
     Term,
+    below,
 )
 from configs.rewards import Leaf as LeafTerm
 from halyard.tasks import Task
@@ -37,6 +38,14 @@ from rewards.verifiers.format import form
 
 ANSWER = 1
 """What answers cost, beside the costs of functions."""
+
+
+def weigh(nodes: Sequence[Node], terms: Sequence[Term], *, paid: bool = True) -> None:
+    """Nothing; live terms have the weights of `terms`, which are otherwise those that they were made of."""
+    for node, term in zip(nodes, terms, strict=True):
+        node.term, node.paid = term, paid and term.weight > 0
+        inner = term.composition().terms if isinstance(term, SailMixedTerm) else [one for _, one in below(term)]
+        weigh(node.parts, inner, paid=node.paid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ _DOUBTED = re.compile(
 """Words that leave it unsure whether the letter before them is meant."""
 _BEHIND = re.compile(r"(.+?)\s*\(\s*([A-J])\s*\)")
 _OPTION = re.compile(r"(?:^|[\s(（])\(?([A-J])\s*[).:．、）]\s*")
+_CORRECT = re.compile(r"(?<=^[A-Ja-j]) is (?:the )?(?:correct|right|true)(?: answer| option| choice| one)?\.?$")
+_CIRCLED = re.compile(rf"[①-⑳](?:[\s{TEXT_MARK},;、和与]*[①-⑳])*")
 _RULED_OUT = re.compile(r"[,;]?\s*(?:and |but )?not \(?[A-J]\)?$", re.IGNORECASE)
 
 
@@ -42,7 +44,7 @@ class Chosen:
 
     def same(self, answer: str, decide: Decide) -> bool | None:
         """Whether the answer chooses these options and no others, by letter, text or both."""
-        text = _bare(answer)
+        text = self._without_denied(_bare(answer))
         found = letters(text)
         if found:
             return found == self.letters
@@ -57,7 +59,15 @@ class Chosen:
         if behind:
             return behind[2] == right and self._agrees(right, behind[1])
         kind = self.kinds.get(right)
-        return False if kind is None else kind.same(text, decide)
+        if kind is None:
+            return False
+        return (words(text) == words(self.texts[right]) != "") or kind.same(text, decide)
+
+    def _without_denied(self, text: str) -> str:
+        """The text without another option that it rules out behind the one that it chooses."""
+        chosen, _, denied = text.partition(", not ")
+        others = [kind for letter, kind in self.kinds.items() if letter not in self.letters]
+        return chosen if denied and any(kind.same(denied, lambda *_: None) is True for kind in others) else text
 
     def _agrees(self, letter: str, text: str) -> bool:
         """Whether the text beside a letter does not belong to another option."""
@@ -72,6 +82,27 @@ class Chosen:
         return not any(_same_text(kind, self.texts[one], text) for one, kind in self.kinds.items() if one != letter)
 
 
+@dataclass(frozen=True, slots=True)
+class Circled:
+    """Statements that are right, by the circled numbers before them."""
+
+    marks: frozenset[str]
+
+    def same(self, answer: str, _: Decide) -> bool | None:
+        """Whether the answer names the same ones."""
+        return circled(answer) == self.marks
+
+
+def circled(text: str) -> frozenset[str]:
+    """The circled numbers that a text consists of; none where it is something else.
+
+    >>> sorted(circled("②、①"))
+    ['①', '②']
+    """
+    found = _CIRCLED.fullmatch(spaced(text).strip(f" {TEXT_MARK}"))
+    return frozenset(re.findall("[①-⑳]", text)) if found else frozenset()
+
+
 def _same_text(kind: Kind, wanted: str, text: str) -> bool:
     return words(wanted) == words(text) or kind.same(text, lambda *_: None) is True
 
@@ -79,7 +110,7 @@ def _same_text(kind: Kind, wanted: str, text: str) -> bool:
 def _bare(answer: str) -> str:
     text = spaced(tidy(answer)).replace(TEXT_MARK, " ").replace("**", "").strip()
     text = " ".join(text.split())
-    return _RULED_OUT.sub("", _LEAD.sub("", text)).strip().rstrip(".")
+    return _RULED_OUT.sub("", _CORRECT.sub("", _LEAD.sub("", text))).strip().rstrip(".")
 
 
 @lru_cache(maxsize=4096)

@@ -21,7 +21,9 @@ LONGEST_BARE = 200
 MOST_BOXES = 100
 
 _HIDDEN = re.compile(r"\\(?:[hv]?phantom|textcolor|color|[lrc]lap|smash|transparent)(?![a-zA-Z])")
-_LISTING = re.compile(r"(?:\\text\{\s*(?:and|or)\s*\}|\\\(|\\\)|[a-zA-Z]\s*=|and|or|[和或与及]|以及|[\s,;、.$])*")
+_LISTING = re.compile(
+    r"(?:\\text\{\s*(?:and|or)\s*\}|\\\(|\\\)|[a-zA-Z](?:_\{?\w\}?)?\s*=|and|or|[和或与及]|以及|[\s,;、.$])*"
+)
 _ONWARD = re.compile(
     r"\b(?:therefore|thus|hence|so|then|next|finally|final|total|step|now|which gives|gives|giving|wait|correction|"
     r"corrected|mistake|error|sorry|instead|rather|recheck|rechecking|no,|conclusion|conclude|summary|summari[sz]e)\b|"
@@ -40,12 +42,13 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 _EITHER = re.compile(r"\beither\s+\S+\s+or\W*$|\S+\s+or\W*$", re.IGNORECASE)
+_NESTED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 _INSIDE = re.compile(
     r"^(?:\\text\{\s*)?(?:(?:the )?(?:final )?answer\s*(?:is|:|=)|答案\s*(?:是|为)?\s*[:：]?)\s*\}?", re.IGNORECASE
 )
 _LABEL = re.compile(
-    r"(?:\b(?<!reference )(?:answer|(?:correct|right|best) (?:option|choice))\s*(?:is|would be|:|=|：)"
-    r"|答案\s*(?:是|为|:|：)|####)[\s:：]*(?:(?:therefore|thus|then|hence|simply)\s+)?(?:option\s+|选项?)?"
+    r"(?:\b(?<!reference )(?:answer|(?:correct|right|best) (?:option|choice))(?:\s|\*\*)*(?:is|would be|:|=|：)"
+    r"|答案\s*(?:是|为|:|：)|(?:故|因此|所以|应)(?:答案)?选(?:择|项)?|####)[\s:：*]*(?:(?:therefore|thus|then|hence|simply)\s+)?(?:option\s+|选项?)?"
     r"((?:[^\n。.]|\.(?=\S))+)",
     re.IGNORECASE,
 )
@@ -73,7 +76,7 @@ def final(answer: str, listed: bool) -> Final:
         text = answer[spans[0].start : spans[0].end].strip()
         if re.match(r"\W*\b(?:or|alternatively)\b", tail) or _EITHER.search(head[-60:]):
             return Final("", "more than one answer")
-        text = _INSIDE.sub("", text)
+        text = _INSIDE.sub("", _NESTED.sub(r"\1", text))
         return Final(text) if text else Final("", "the box is empty")
     return _of_several(answer, listed)
 

@@ -28,6 +28,7 @@ _FORMS = (
     (re.compile(rf"{_MONTH} {_DAY},? (\d{{1,4}})"), "mdy"),
     (re.compile(rf"{_DAY}(?: of)? {_MONTH},? (\d{{1,4}})"), "dmy"),
     (re.compile(rf"{_MONTH},? (\d{{4}})"), "my"),
+    (re.compile(_MONTH), "m"),
     (re.compile(rf"{_MONTH} {_DAY}"), "md"),
     (re.compile(rf"{_DAY}(?: of)? {_MONTH}"), "dm"),
     (re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})"), "mdy"),

@@ -24,7 +24,7 @@ _AND = re.compile(
 _LETTER = re.compile(r"[a-zA-Z](?:_\{?\w\}?)?|\\[a-z]+")
 _SIZE = re.compile(r"(?:\||\\[lr]vert)[a-zA-Z](?:\||\\[lr]vert)")
 _MEMBER = re.compile(r"^(?:[a-zA-Z]|\\[a-z]+)\\in(?![a-zA-Z])")
-_BUILDER = re.compile(r"\\\{[a-zA-Z](?:\\in\\mathbb\{R\})?(?:\\mid|\||:)(.+)\\\}")
+_BUILDER = re.compile(r"\\\{[a-zA-Z](?:\\in\\mathbb\{R\})?(?:\\mid|\\vert|\||:)(.+)\\\}")
 _REALS = ("\\mathbb{R}", "R", "allrealnumbers", "allreals", "全体实数")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
 SLACK = 1e-9
@@ -82,9 +82,9 @@ def _single(text: str) -> tuple[Piece, ...] | None:
     if not minus:
         reals, minus, points = text.partition("-\\{")
         points = "\\{" + points if minus else ""
-    if minus and reals in _REALS:
-        excluded = _points(points)
-        return None if excluded is None else _without(excluded)
+    if minus:
+        whole, excluded = ALL if reals in _REALS else _interval(reals), _points(points)
+        return None if whole is None or excluded is None else _both(whole, _without(excluded))
     points_alone = _points(text)
     if points_alone is not None:
         return tuple(Piece(point, point, True, True) for point in points_alone)

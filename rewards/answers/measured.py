@@ -11,6 +11,7 @@ from rewards.answers.kind import Decide
 from rewards.answers.lists import split
 from rewards.answers.quantities import Quantity, closed_number, quantity
 from rewards.answers.units import ANGLE, NONE
+from rewards.answers.words import words
 from rewards.identity import value
 from rewards.normal import TEXT_MARK, compact, spaced, unassigned
 
@@ -28,6 +29,15 @@ _LEAD = re.compile(
     r"|\\approx ?|\\sim ?)",
     re.IGNORECASE,
 )
+_FALLS = ("decrease", "drop", "fall", "loss", "reduction", "decline")
+_CHANGE = re.compile(
+    rf"^[{TEXT_MARK} ]*(?:an? )?({'|'.join(_FALLS)}|increase|rise|gain|growth) of[{TEXT_MARK} ]+", re.IGNORECASE
+)
+_DIRECTION = re.compile(
+    rf"(?<=[a-zA-Z}}\d]),?[{TEXT_MARK} ]+(?:(?:directed|pointing|acting|vertically|horizontally)[{TEXT_MARK} ]+)+"
+    r"(?:(?:to|towards?|in|along)[ ~]+)?(?:the[ ~]+)?[a-z]+(?:[ ~]+(?:direction|axis))?$"
+)
+"""Which way something points, where only its size is asked for."""
 _CHAIN = re.compile(r"\\approx(?![a-zA-Z])|\\simeq(?![a-zA-Z])|\\equiv(?![a-zA-Z])|(?<![<>!=])=(?!=)")
 _PROSE = re.compile(r"(?<![\\a-zA-Z])(?!sqrt|sin|cos|tan|log|arc|frac)(?:[a-zA-Z]{4,}|to|or)(?![a-zA-Z])|[一-鿿①-⓿]")
 _YEARS = range(1500, 2100)
@@ -48,7 +58,11 @@ class Measured:
 
     def same(self, answer: str, decide: Decide) -> bool | None:
         """Whether the answer is this quantity; a chain of equals must not contradict itself."""
-        text = _LEAD.sub("", spaced(answer))
+        if not self.quantity.value and self.task == "stem" and words(answer) == "none":
+            return True
+        text = _DIRECTION.sub("", _LEAD.sub("", spaced(answer)))
+        if change := _CHANGE.match(text):
+            return self._same_change(change[1].lower(), text[change.end() :])
         found = quantity(text, self.task)
         if found is not None:
             return self.equals(found)
@@ -61,6 +75,14 @@ class Measured:
         if value(left) is not None or len(left) == 1 or _PROSE.search(text) or len(split(text).texts) > 1:
             return False
         return decide(left, self.text)
+
+    def _same_change(self, change: str, size: str) -> bool:
+        """`a decrease of 2.3%` is 2.3% less, or a change of -2.3%."""
+        found = quantity(size, self.task)
+        if found is None:
+            return False
+        falls = change in _FALLS and self.quantity.value < 0
+        return self.equals(found._replace(value=-found.value) if falls else found)
 
     def _same_chain(self, links: list[str], decide: Decide) -> bool | None:
         numbers = [found for link in links[:6] if (found := quantity(link, self.task))]

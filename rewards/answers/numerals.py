@@ -57,6 +57,8 @@ _PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth":
           "eighth": 8, "ninth": 9, "tenth": 10}  # fmt: skip
 CHINESE_DIGITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1000}
+_REDUCED = re.compile(r"([一二两三四五六七八九])([一二三四五六七八九])?[折成]")
+"""Discounts and tenths: 八折 is 80 %."""
 _CHINESE = re.compile(r"[零〇一二两三四五六七八九十百千万亿\d.]+")
 
 
@@ -171,6 +173,8 @@ def _cardinal(words: list[str]) -> int | None:
 def _chinese(text: str) -> Fraction | None:
     sign = -1 if text.startswith("负") else 1
     text = text.removeprefix("负")
+    if reduced := _REDUCED.fullmatch(text):
+        return sign * Fraction(10 * CHINESE_DIGITS[reduced[1]] + CHINESE_DIGITS.get(reduced[2] or "", 0), 100)
     if text in ("一半", "半"):
         return Fraction(sign, 2)
     bottom, share, top = text.partition("分之")

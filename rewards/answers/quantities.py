@@ -19,13 +19,14 @@ _NO_NOUNS = "or and not to is but between than per about i e pi x y z n k"
 _FACTORS = frozenset(_NO_NOUNS.split())
 _LETTERS = re.compile(r"[a-zA-Z]{1,2}")
 _SURE = ("cm", "mm", "km", "kg", "mL")
+_GLUED = re.compile(rf"(?<=[\d}}]) ?(?:{'|'.join(_SURE)})(?:\^\{{?[23]\}}?)?$")
 _VARIABLES = tuple("xyznabtrhdu")
 _SCALE_WORD = re.compile(rf"[\s{TEXT_MARK}]*(hundred|thousand|million|billion|trillion|万|亿)(?![a-zA-Z])")
 _SCALE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12,
           "万": 10**4, "亿": 10**8}  # fmt: skip
 _PART = re.compile(rf"(\d+(?:\.\d+)?)[ {TEXT_MARK}]*([A-Za-zμ一-鿿]+)[ ,{TEXT_MARK}]*(?:and )?")
-_PLAIN = re.compile(r"(?:[\d.\s+*/(){}^-]|\\frac|\\cdot|\\times)*")
-_SUM = re.compile(r"[\d)}]\s*(?:[+*-]|\\cdot|\\times)\s*[\d(\\]")
+_PLAIN = re.compile(r"(?:[\d.\s~+*/(){}^-]|\\frac|\\cdot|\\times)*")
+_SUM = re.compile(r"[\d)}][\s~]*(?:[+*-]|\\cdot|\\times)[\s~]*[\d(\\]")
 """A sum or product of plain numbers hands the question back: 17+25 is no answer where 42 is."""
 _MIXED = re.compile(r"-?\d+ ?[+-] ?(?:\\frac ?\{?\d+\}? ?\{?\d+\}?|\d+/\d+)")
 
@@ -148,6 +149,8 @@ def _computed(text: str, currency: str, task: Task) -> Quantity | None:
 
 def _front_and_unit(text: str) -> tuple[str, str]:
     """A text cut where its unit may begin."""
+    if glued := _GLUED.search(text):
+        return text[: glued.start()], text[glued.start() :]
     for mark in (text.find(TEXT_MARK, 1), text.find("^\\circ"), text.find("%"), text.rfind(" ")):
         if mark > 0:
             return text[:mark], text[mark:]

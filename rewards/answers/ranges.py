@@ -35,9 +35,13 @@ class Range:
         other = read(text)
         if other is None or not _fits(self.low, other.low):
             return False
-        return all(abs(_scaled(a, b)) <= 0.01 * abs(float(a.value) * a.unit.factor) + SLACK for a, b in (
-            (self.low, other.low), (self.high, other.high)
-        ))  # fmt: skip
+        return all(_alike(one, two) for one, two in ((self.low, other.low), (self.high, other.high)))
+
+
+def _alike(mine: Quantity, found: Quantity) -> bool:
+    """Whether two ends are the same; whole numbers, such as years, exactly."""
+    whole = mine.exact and found.exact and mine.figures is None and found.figures is None
+    return abs(_scaled(mine, found)) <= (0 if whole else 0.01) * abs(float(mine.value) * mine.unit.factor) + SLACK
 
 
 def _fits(mine: Quantity, found: Quantity) -> bool:

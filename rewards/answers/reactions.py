@@ -15,7 +15,9 @@ from rewards.normal import TEXT_MARK, spaced
 LONGEST = 600
 
 _ARROWS = re.compile(
-    r"\\x(?:right|leftright)arrow(?:\[[^\]]*\])?\{[^{}]*\}|\\(?:to|rightleftharpoons|leftrightarrow|Rightarrow)(?![a-zA-Z])"
+    r"\\x(?:right|leftright)?(?:arrow|longequal)(?:\[[^\]]*\])?\{(?:[^{}]|\{[^{}]*\})*\}"
+    r"|\\(?:overset|stackrel|underset)\s*\{(?:[^{}]|\{[^{}]*\})*\}\s*\{(?:=|\\to|\\rightleftharpoons)\s*\}"
+    r"|=[^=+]{1,20}=|\\(?:to|rightleftharpoons|leftrightarrow|Rightarrow)(?![a-zA-Z])"
     r"|<=>|<-+>|=|⟶|→"
 )
 

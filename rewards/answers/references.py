@@ -10,7 +10,20 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from halyard.tasks import Task
-from rewards.answers import atoms, choices, dates, formulas, intervals, lists, quantities, ranges, reactions, truth
+from rewards.answers import (
+    atoms,
+    choices,
+    clock,
+    dates,
+    formulas,
+    intervals,
+    lists,
+    quantities,
+    ranges,
+    reactions,
+    relations,
+    truth,
+)
 from rewards.answers.expressions import Expression, equation
 from rewards.answers.kind import Kind
 from rewards.answers.lists import Either
@@ -28,6 +41,7 @@ _LETTERS = re.compile(r"(?:[^\W\d_]|[ ,'-])*\.?")
 _BEGINS = re.compile(r"[^\W\d_]{3}|[A-Z][a-z]|[一-鿿]|[^\W\d_]+ ")
 _SPACED_WORDS = re.compile(r"[^\W\d_]+(?: [^\W_]+)+|(?:sp|[A-Za-z]{2,}-?)\^?\d")
 _FUNCTION = re.compile(r"(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|max|min|det|arc\w*)(?![a-z])")
+_BUILDER = re.compile(r"\\\{[^{}]*?(?:\\mid|\\vert|\||:)")
 _SHARE = re.compile(r"percent|per cent|%|百分", re.IGNORECASE)
 
 
@@ -48,9 +62,13 @@ class _Reader:
 
     def read(self, text: str, depth: int = 0) -> Kind:
         particular = (self._choice, self._plain_number, self._truth, self._nothing)
-        science = (self._date, self._reaction, self._sequence, self._atom, self._substance, self._ratio, self._range)
+        science = (
+            self._date, self._clock, self._reaction, self._sequence, self._atom, self._substance, self._ratio,
+            self._range,
+        )  # fmt: skip
         general: tuple[Callable[[str, int], Kind | None], ...] = (
-            self._matrix, self._region, self._named, self._measured, self._listed, self._equation, self._words
+            self._matrix, self._circled, self._relation, self._region, self._named, self._measured, self._listed,
+            self._equation, self._words,
         )  # fmt: skip
         readers = (*particular, *(science if self._task == "stem" else (self._ratio,)), *general)
         for reader in readers:
@@ -102,6 +120,10 @@ class _Reader:
     def _date(self, text: str, depth: int) -> Kind | None:
         return dates.Dated(text) if not depth and dates.is_date(text) else None
 
+    def _clock(self, text: str, depth: int) -> Kind | None:
+        form = spaced(text)
+        return None if depth or not clock.is_clock(form) else clock.clock(form)
+
     def _reaction(self, text: str, _: int) -> Kind | None:
         form = spaced(text)
         found = reactions.reaction(form) if reactions.is_reaction(form) else None
@@ -126,11 +148,22 @@ class _Reader:
 
     def _range(self, text: str, depth: int) -> Kind | None:
         form = spaced(text)
-        return None if depth or quantities.quantity(form, self._task) else ranges.read(form)
+        if depth or quantities.quantity(form, self._task):
+            return None
+        terms = ratio(form)
+        return ranges.read(form) or (Ratio(terms) if terms else None)
 
     def _ratio(self, text: str, _: int) -> Kind | None:
         terms = ratio(spaced(text)) if ":" in text else None
         return Ratio(terms) if terms else None
+
+    def _circled(self, text: str, _: int) -> Kind | None:
+        marks = choices.circled(text)
+        return choices.Circled(marks) if marks else None
+
+    def _relation(self, text: str, _: int) -> Kind | None:
+        form = spaced(text)
+        return relations.congruent(form) if "\\equiv" in form else relations.related(form)
 
     def _matrix(self, text: str, depth: int) -> Kind | None:
         cells = lists.matrix(spaced(text))
@@ -140,7 +173,7 @@ class _Reader:
 
     def _region(self, text: str, depth: int) -> Kind | None:
         form = spaced(text)
-        if form.startswith("\\{") and "\\mid" not in form and ":" not in form and "\\cup" not in form:
+        if form.startswith("\\{") and not _BUILDER.match(form) and "\\cup" not in form:
             return None
         if not re.search(r"[<>\[\]()]|\\[lgn]e(?![a-z])|\\mathbb", form):
             return None

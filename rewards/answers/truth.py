@@ -28,8 +28,10 @@ def truth(text: str) -> bool | None:
     >>> truth("The statement is false."), truth("not false"), truth("true or false")
     (False, True, None)
     """
-    bare = spaced(tidy(text)).strip(f" {TEXT_MARK}.!。")
+    bare = spaced(tidy(text)).strip(f" {TEXT_MARK}.。")
     said = {"\\checkmark": "true", "\\times": "false"}.get(bare) or words(bare) or bare
+    if len(said) == 1:  # n! is no "n"
+        said = bare.lower()
     if said in _TRUE or said in _FALSE:
         return said in _TRUE
     first, comma, rest = bare.partition(",")

@@ -16,6 +16,7 @@ SPELLINGS = {
 CHINESE = {
     "米": "meter", "厘米": "centimeter", "毫米": "millimeter", "千米": "kilometer", "公里": "kilometer",
     "微米": "micrometer", "纳米": "nanometer", "分米": "decimeter", "秒": "second", "分钟": "minute", "小时": "hour",
+    "分": "minute",
     "时": "hour", "天": "day", "千克": "kilogram", "公斤": "kilogram", "克": "gram", "毫克": "milligram",
     "吨": "metric_ton", "升": "liter", "毫升": "milliliter", "牛": "newton", "牛顿": "newton", "焦": "joule",
     "焦耳": "joule", "千焦": "kilojoule", "瓦": "watt", "瓦特": "watt", "千瓦": "kilowatt", "伏": "volt",

@@ -21,6 +21,7 @@ _OWN = {
     "%": (0.01, ()), "rad": (1.0, ANGLE), "radian": (1.0, ANGLE), "degree": (pi / 180, ANGLE),
     "revolution": (2 * pi, ANGLE), "turn": (2 * pi, ANGLE), "$": (1.0, (("dollar", 1),)), "¢": (0.01, (("dollar", 1),)),
     "€": (1.0, (("euro", 1),)), "£": (1.0, (("pound sterling", 1),)), "¥": (1.0, (("yuan", 1),)),
+    "角": (0.1, (("yuan", 1),)),
 }  # fmt: skip
 _CONSTANTS = frozenset("cekGRnpxyzijqrwvfbEIOPQUXYZD")
 """Letters that are constants or prefixes to pint, and variables to everyone else."""
@@ -40,6 +41,7 @@ _SPELLINGS = (
     (re.compile(r"°(?:fahrenheit|Fahrenheit)"), "°F"),
     (re.compile(r"\\(?:cdot|times)(?![a-zA-Z])|⋅|·"), "*"),
     (re.compile(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"(\1)/(\2)"),
+    (re.compile(r"每"), " 每 "),
     (re.compile(r"\bsquare[d]?\s+([a-zA-Z]+)"), r"\1^2"),
     (re.compile(r"\bcubic\s+([a-zA-Z]+)"), r"\1^3"),
     (re.compile(r"\b([a-zA-Z]+)\s+squared\b"), r"\1^2"),

@@ -18,7 +18,17 @@ _LEAD = re.compile(
 )
 _LABEL = re.compile(r"^(?:the )?(?:final |correct )?answer(?: is|:|=)? ?|^答案(?:是|为|:)? ?", re.IGNORECASE)
 _MARKUP = str.maketrans({TEXT_MARK: " ", "\\": " ", "^": None, "{": None, "}": None})
-_GENERIC = frozenset(("reaction", "bond", "bonding", "process", "function", "compound", "force"))
+_CHINESE_SENTENCE = re.compile(r"[^是为不非]{1,20}[是为](?!.*[是为不非])(.+)")
+_IRREGULAR = {
+    "mitochondria": "mitochondrion", "bacteria": "bacterium", "nuclei": "nucleus", "fungi": "fungus",
+    "stimuli": "stimulus", "hypotheses": "hypothesis", "electrolyses": "electrolysis", "spectra": "spectrum",
+    "quanta": "quantum", "phenomena": "phenomenon", "criteria": "criterion", "vertices": "vertex",
+    "indices": "index", "axes": "axis", "foci": "focus", "radii": "radius", "alveoli": "alveolus", "men": "man",
+    "women": "woman", "children": "child", "people": "person", "feet": "foot", "teeth": "tooth", "mice": "mouse",
+}  # fmt: skip
+_GENERIC = frozenset(
+    ("triangle", "angle", "number", "reaction", "bond", "bonding", "process", "function", "compound", "force")
+)
 """Nouns that add nothing to an adjective: `endothermic` is `an endothermic reaction`."""
 _VERBS = frozenset(("increase", "decrease", "double", "triple", "halve", "converge", "diverge", "rise", "fall"))
 _NEGATIONS = frozenset(("not", "never", "neither", "nor", "no", "hardly", "doesnt", "first", "then"))
@@ -28,12 +38,19 @@ _SYNONYMS = (
         "none", "emptyset", "empty set", "the empty set", "has no solution", "无解", "空集", "no real root",
         "no such value", "不存在解", "nothing",
     )),
+    frozenset(("变大", "增大", "增加", "变多", "升高", "上升", "变高")),
+    frozenset(("变小", "减小", "减少", "变少", "降低", "下降", "变低")),
+    frozenset(("不变", "保持不变", "没有变化", "unchanged", "no change", "remain unchanged", "stay the same",
+               "remain the same", "remain constant", "stay constant", "does not change")),
     frozenset(("undefined", "does not exist", "dne", "not defined", "不存在", "is undefined", "no limit")),
     frozenset((
         "infinitely many", "infinitely many solution", "infinite", "infinity", "infty",
         "无穷多", "无数个", "无穷多解", "无数解",
     )),
 )  # fmt: skip
+
+
+_NO_ROOT = re.compile(r"(?:原|该|此|这个)?(?:一元二次)?(?:方程|不等式)?组?(?:无|没有)(?:实数|有理|整数)?(?:解|根)")
 
 
 @lru_cache(maxsize=4096)
@@ -48,10 +65,14 @@ def words(text: str) -> str:
     if sentence:
         bare = next(filter(None, sentence.groups()))
     bare = _LEAD.sub("", bare)
+    if not bare.isascii() and (said := _CHINESE_SENTENCE.fullmatch(bare)):
+        bare = said[1]
     return " ".join(_singular(word) for word in bare.split())
 
 
 def _singular(word: str) -> str:
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     return (
         word[:-1]
         if len(word) > 3 and word.endswith("s") and word != "does" and not word.endswith(("ss", "us", "is"))
@@ -109,7 +130,8 @@ class Infinite:
 
 def is_nothing(text: str) -> bool:
     """Whether a text says that there is no solution, or is the empty set."""
-    return words(text) in _SYNONYMS[0] or compact(spaced(text)) in ("\\emptyset", "\\{\\}")
+    bare = compact(spaced(text)).replace(TEXT_MARK, "")
+    return words(text) in _SYNONYMS[0] or bare in ("\\emptyset", "\\{\\}") or _NO_ROOT.fullmatch(bare) is not None
 
 
 class Nothing:

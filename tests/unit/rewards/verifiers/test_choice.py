@@ -5,23 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.samples import direct
 
-from rewards.sample import Sample
 from rewards.verifiers.choice import choice
 
 ANIMALS = ["a cat", "a dog", "a cow", "a horse"]
-
-
-def sample(answer: str, reference: str | None, prompt: str = "", **metadata: Any) -> Sample:
-    return Sample(
-        prompt=prompt,
-        response=answer,
-        answer=answer,
-        reference=reference,
-        task="exact",
-        thinking=False,
-        metadata=metadata,
-    )
 
 
 @pytest.mark.parametrize(
@@ -37,27 +25,28 @@ def sample(answer: str, reference: str | None, prompt: str = "", **metadata: Any
     ],
 )  # fmt: skip
 def test_one_option_is_chosen(answer: str, score: float) -> None:
-    assert choice(sample(answer, "B", options=ANIMALS)).score == score
+    assert choice(direct(answer, "B", metadata={"options": ANIMALS})).score == score
     by_letter = dict(zip("ABCD", ANIMALS, strict=True))
-    assert choice(sample(answer, "B", options=by_letter)).score == score
-    assert choice(sample(answer, "a dog", options=ANIMALS)).score == score
+    assert choice(direct(answer, "B", metadata={"options": by_letter})).score == score
+    assert choice(direct(answer, "a dog", metadata={"options": ANIMALS})).score == score
 
 
 def test_options_are_read_from_the_prompt() -> None:
     prompt = "What is it?\nA. a cat\nB. a dog\nC. a cow"
-    assert choice(sample(r"\boxed{a dog}", "B", prompt)).score == 1
-    assert choice(sample(r"\boxed{a cow}", "B", prompt)).score == 0
+    assert choice(direct(r"\boxed{a dog}", "B", prompt=prompt)).score == 1
+    assert choice(direct(r"\boxed{a cow}", "B", prompt=prompt)).score == 0
 
 
 def test_several_right_options_are_chosen_together() -> None:
     scores = [
-        choice(sample(answer, "A, C", options=ANIMALS)).score for answer in ("A, C", "CA", "A and C", "A", "A, B")
+        choice(direct(answer, "A, C", metadata={"options": ANIMALS})).score
+        for answer in ("A, C", "CA", "A and C", "A", "A, B")
     ]
     assert scores == [1, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize(("reference", "options"), [(None, ANIMALS), ("", ANIMALS), ("purple", ANIMALS), ("B", 5)])
 def test_what_names_no_option_is_a_failure(reference: str | None, options: Any) -> None:
-    judgement = choice(sample("B", reference, options=options))
+    judgement = choice(direct("B", reference, metadata={"options": options}))
     assert judgement.score is None
     assert judgement.reason.startswith("bad reference: expected")

@@ -9,19 +9,14 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from support.samples import direct
 
 from halyard.data.types import ImageRef
-from rewards.sample import Sample
 from rewards.verifiers.charts import relaxed_accuracy
 from rewards.verifiers.coordinates import Box, boxes_in, points_in
 from rewards.verifiers.counting import counting
 from rewards.verifiers.documents import anls, distance
 from rewards.verifiers.grounding import box_iou, iou, point_in_box
-
-
-def sample(answer: str, reference: str | None, **more: Any) -> Sample:
-    fields: dict[str, Any] = {"prompt": "", "response": answer, "task": "exact", "thinking": False, **more}
-    return Sample(answer=answer, reference=reference, **fields)
 
 
 @pytest.mark.parametrize(
@@ -43,20 +38,20 @@ def sample(answer: str, reference: str | None, **more: Any) -> Sample:
     ],
 )  # fmt: skip
 def test_relaxed_accuracy_is_within_five_percent(answer: str, reference: str, score: float) -> None:
-    assert relaxed_accuracy(sample(answer, reference)).score == score
+    assert relaxed_accuracy(direct(answer, reference)).score == score
 
 
 def test_years_are_exact_when_asked() -> None:
-    assert relaxed_accuracy(sample("2010", "2015")).score == 1
-    assert relaxed_accuracy(sample("2010", "2015"), exact_years=True).score == 0
-    assert relaxed_accuracy(sample("2015", "2015"), exact_years=True).score == 1
-    assert relaxed_accuracy(sample("2010", "2015"), tolerance=0.001).score == 0
+    assert relaxed_accuracy(direct("2010", "2015")).score == 1
+    assert relaxed_accuracy(direct("2010", "2015"), exact_years=True).score == 0
+    assert relaxed_accuracy(direct("2015", "2015"), exact_years=True).score == 1
+    assert relaxed_accuracy(direct("2010", "2015"), tolerance=0.001).score == 0
 
 
 @pytest.mark.parametrize("judge", [relaxed_accuracy, counting, anls, box_iou, point_in_box])
 @pytest.mark.parametrize("reference", [None, "", " "])
 def test_without_a_reference_there_is_no_zero(judge: Any, reference: str | None) -> None:
-    judgement = judge(sample("5", reference))
+    judgement = judge(direct("5", reference))
     assert judgement.score is None
     assert judgement.reason.startswith("bad reference: expected")
 
@@ -99,13 +94,13 @@ def test_distances_agree_with_the_table_of_wagner_and_fischer() -> None:
 )
 def test_anls_forgives_letters_below_half(answer: str, reference: str, score: float) -> None:
     """The Coca Cola rows are the example of the competition's own scorer."""
-    assert anls(sample(answer, reference)).score == pytest.approx(score)
+    assert anls(direct(answer, reference)).score == pytest.approx(score)
 
 
 def test_anls_of_long_texts_is_quick() -> None:
     text, began = "abcdefghi " * 390, time.process_time()
-    assert anls(sample(f"\\boxed{{{text}x}}", text + "y")).score == pytest.approx(1 - 1 / 3901)
-    assert anls(sample("a" * 1_000_000, "abc")).score == 0
+    assert anls(direct(f"\\boxed{{{text}x}}", text + "y")).score == pytest.approx(1 - 1 / 3901)
+    assert anls(direct("a" * 1_000_000, "abc")).score == 0
     assert time.process_time() - began < 1
 
 
@@ -125,11 +120,11 @@ def test_anls_of_long_texts_is_quick() -> None:
     ],
 )  # fmt: skip
 def test_counting_wants_one_number(answer: str, reference: str, score: float) -> None:
-    assert counting(sample(answer, reference)).score == score
+    assert counting(direct(answer, reference)).score == score
 
 
 def test_near_counts_pay_when_asked() -> None:
-    scores = [counting(sample(str(n), "10"), partial=True).score for n in (10, 8, 15, 20, 40)]
+    scores = [counting(direct(str(n), "10"), partial=True).score for n in (10, 8, 15, 20, 40)]
     assert scores == [1.0, pytest.approx(0.8), pytest.approx(0.5), 0.0, 0.0]
 
 
@@ -178,41 +173,41 @@ def test_points_are_read_as_models_write_them(text: str) -> None:
     ],
 )  # fmt: skip
 def test_one_box_is_paid_by_its_overlap(answer: str, score: float) -> None:
-    assert box_iou(sample(answer, "[0, 0, 2, 2]")).score == pytest.approx(score)
+    assert box_iou(direct(answer, "[0, 0, 2, 2]")).score == pytest.approx(score)
 
 
 def test_several_boxes_are_matched_in_any_order() -> None:
     reference = "[[0,0,2,2],[10,10,12,12]]"
-    assert box_iou(sample("[[10,10,12,12],[0,0,2,2]]", reference)).score == 1
-    assert box_iou(sample("[0,0,2,2]", reference)).score == pytest.approx(1 / 2)
-    assert box_iou(sample("[[0,0,2,2],[10,10,12,12],[5,5,6,6]]", reference)).score == pytest.approx(2 / 3)
+    assert box_iou(direct("[[10,10,12,12],[0,0,2,2]]", reference)).score == 1
+    assert box_iou(direct("[0,0,2,2]", reference)).score == pytest.approx(1 / 2)
+    assert box_iou(direct("[[0,0,2,2],[10,10,12,12],[5,5,6,6]]", reference)).score == pytest.approx(2 / 3)
 
 
 def test_scales_are_turned_into_each_other() -> None:
     size = {"metadata": {"width": 200, "height": 100}}
-    right = sample("[500, 500, 1000, 1000]", "[100, 50, 200, 100]", **size)
+    right = direct("[500, 500, 1000, 1000]", "[100, 50, 200, 100]", **size)
     assert box_iou(right, answer_scale="thousand").score == pytest.approx(1)
     assert box_iou(right).score == 0
     assert box_iou(
-        sample("[0.5, 0.5, 1, 1]", "[100, 50, 200, 100]", **size), answer_scale="unit"
+        direct("[0.5, 0.5, 1, 1]", "[100, 50, 200, 100]", **size), answer_scale="unit"
     ).score == pytest.approx(1)
-    assert point_in_box(sample("(750, 750)", "[100, 50, 200, 100]", **size), answer_scale="thousand").score == 1
-    assert point_in_box(sample("(50, 50)", "[0.4, 0.4, 0.6, 0.6]"), "hundred", "unit").score == 1
-    without = box_iou(sample("[0.5, 0.5, 1, 1]", "[100, 50, 200, 100]"), answer_scale="unit")
+    assert point_in_box(direct("(750, 750)", "[100, 50, 200, 100]", **size), answer_scale="thousand").score == 1
+    assert point_in_box(direct("(50, 50)", "[0.4, 0.4, 0.6, 0.6]"), "hundred", "unit").score == 1
+    without = box_iou(direct("[0.5, 0.5, 1, 1]", "[100, 50, 200, 100]"), answer_scale="unit")
     assert (without.score, "image's size" in without.reason) == (None, True)
 
 
 def test_the_size_comes_from_the_image(tmp_path: Path) -> None:
     Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
     images = (ImageRef(path=str(tmp_path / "a.png")),)
-    asked = sample("[0.5, 0.5, 1, 1]", "[100, 50, 200, 100]", images=images)
+    asked = direct("[0.5, 0.5, 1, 1]", "[100, 50, 200, 100]", images=images)
     assert box_iou(asked, answer_scale="unit").score == pytest.approx(1)
 
 
 def test_width_and_height_and_thresholds() -> None:
-    assert box_iou(sample("[1, 1, 2, 2]", "[1, 1, 2, 2]"), extent=True).score == 1
-    assert box_iou(sample("[0,0,2,1]", "[0,0,2,2]"), threshold=0.5).score == 1
-    assert box_iou(sample("[0,0,2,0.99]", "[0,0,2,2]"), threshold=0.5).score == 0
+    assert box_iou(direct("[1, 1, 2, 2]", "[1, 1, 2, 2]"), extent=True).score == 1
+    assert box_iou(direct("[0,0,2,1]", "[0,0,2,2]"), threshold=0.5).score == 1
+    assert box_iou(direct("[0,0,2,0.99]", "[0,0,2,2]"), threshold=0.5).score == 0
 
 
 @pytest.mark.parametrize(
@@ -225,4 +220,4 @@ def test_width_and_height_and_thresholds() -> None:
     ],
 )  # fmt: skip
 def test_a_point_hits_or_misses(answer: str, score: float) -> None:
-    assert point_in_box(sample(answer, "[0, 0, 2, 2]")).score == score
+    assert point_in_box(direct(answer, "[0, 0, 2, 2]")).score == score
