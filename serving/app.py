@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 import halyard
+from serving.dashboard.front import Front
+from serving.dashboard.view import Desk
 from serving.errors import Refusal
 from serving.gate import Gate, fault, refusal_of
 from serving.keys import Keys
@@ -39,7 +41,8 @@ def make_app(service: Service, keys: Keys | None) -> ASGIApp:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _failed)
     app.add_exception_handler(RequestValidationError, _invalid)
-    return Gate(app, keys=keys, limits=service.config.limits, ended=service.ended)
+    front = Front(app, Desk(service=service, keys=keys))
+    return Gate(front, keys=keys, limits=service.config.limits, ended=service.ended)
 
 
 async def _refused(request: Request, error: Any) -> Response:

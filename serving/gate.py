@@ -1,8 +1,9 @@
 """The gate that every request passes before anything reads it: who asks, how much, how long; and the log of it.
 
-Every path but `/healthz` and `/readyz` asks for a key where there are keys. Where there are none the service
-listens on loopback, and only a page from elsewhere in a browser could misuse it: so the host and the origin that
-a request names must be this machine too.
+Every path but `/healthz` and `/readyz` asks for a key where there are keys. The dashboard's page comes without one,
+as browsers ask for it, and asks for the key itself. Where there are no keys the service listens on loopback, and only
+a page from elsewhere in a browser could misuse it: so the host and the origin that a request names must be this
+machine too.
 """
 
 from __future__ import annotations
@@ -26,8 +27,15 @@ from serving.keys import LOCAL, Caller, Keys, is_loopback
 access = logging.getLogger("halyard.serving.access")
 
 OPEN = ("/healthz", "/readyz")
+_PAGE = ("/", "/favicon.ico")
+_PAGE_PARTS = ("/_nicegui/", "/_nicegui_ws/")
 _REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 Ended = Callable[[Exchange, str], None]
+
+
+def is_of_page(path: str) -> bool:
+    """Whether a path is the dashboard's: the page, what it loads, and the socket that it is updated through."""
+    return path in _PAGE or path.startswith(_PAGE_PARTS)
 
 
 class Gate:
@@ -42,12 +50,12 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+            await self._socket(scope, receive, send)
             return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _headers_of(scope)
         exchange = Exchange(id=_request_id(headers), method=scope["method"], path=scope["path"][:200])
         scope.setdefault("state", {})["exchange"] = exchange
         token = current.set(exchange)
@@ -68,6 +76,26 @@ class Gate:
             current.reset(token)
             self._end(scope, exchange)
 
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the page's own socket through, and close all others."""
+        headers = _headers_of(scope)
+        try:
+            if not is_of_page(scope["path"]):
+                raise Refusal(404, "there is no socket here")
+            self._check_page(headers)
+        except Refusal:
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self._app(scope, receive, send)
+
+    def _check_page(self, headers: dict[str, str]) -> None:
+        """Refuse what a page from elsewhere has a browser send to the dashboard."""
+        origin = headers.get("origin")
+        if self._keys is None:
+            _check_local(headers)
+        elif origin is not None and origin.partition("://")[2] != headers.get("host"):
+            raise Refusal(421, "the dashboard is used from its own page alone", code="wrong_origin")
+
     def _caller(self, path: str, headers: dict[str, str]) -> Caller | None:
         """Who sends the request.
 
@@ -75,6 +103,9 @@ class Gate:
             Refusal: nobody who may.
         """
         if path in OPEN:
+            return None
+        if is_of_page(path):
+            self._check_page(headers)
             return None
         if self._keys is None:
             _check_local(headers)
@@ -90,7 +121,7 @@ class Gate:
     def _end(self, scope: Scope, exchange: Exchange) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
         self._ended(exchange, route)
-        if exchange.path not in OPEN:
+        if exchange.path not in OPEN and not exchange.path.startswith(_PAGE_PARTS):
             access.info("request", extra={"fields": exchange.fields()})
 
 
@@ -126,7 +157,7 @@ class _Answer:
 
     def _headers(self) -> list[tuple[str, str]]:
         exchange = self._exchange
-        found = [("x-request-id", exchange.id), ("x-content-type-options", "nosniff")]
+        found = [("x-request-id", exchange.id), ("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")]
         if exchange.snapshot:
             found.append(("x-halyard-snapshot", exchange.snapshot))
         if exchange.alias:
@@ -190,6 +221,10 @@ def refusal_of(error: HTTPException) -> Refusal:
     if isinstance(error, _Http):
         return error.refusal
     return Refusal(error.status_code, str(error.detail))
+
+
+def _headers_of(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _request_id(headers: dict[str, str]) -> str:

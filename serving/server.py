@@ -100,7 +100,7 @@ async def _run(service: Service, keys: Keys | None, listener: socket.socket, con
     settings = uvicorn.Config(
         app,
         http=_Protocol,
-        lifespan="off",
+        lifespan="on",  # the dashboard has one
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,0 +1,130 @@
+"""What one open page shows and who looks at it: shared by its panels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nicegui import ui
+
+from halyard.errors import ConfigError, HalyardError
+from halyard.runs.reading.runs import RunView, show_run
+from serving.dashboard.history import History
+from serving.dashboard.parts import div, empty
+from serving.keys import Caller, Keys, Scope
+from serving.service import Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What every page is made over: the running service, and its keys where it has any."""
+
+    service: Service
+    keys: Keys | None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class View:
+    """One open page: the run that is looked at, the stage and step in it, and whose key was given."""
+
+    desk: Desk
+    caller: Caller
+    run: str | None = None
+    stage: str | None = None
+    step: int | None = None
+    go: Callable[[str], None]
+    """Turns to the section of that name."""
+    choose: Callable[[str], None]
+    """Turns to the run of that name."""
+    history: History = field(default_factory=History)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the run that is looked at."""
+        return self.folders().get(self.run or "")
+
+    def folders(self) -> dict[str, Path]:
+        """The folders of the runs that are served, by name."""
+        return self.desk.service.catalogue.run_folders
+
+    def runs(self) -> list[RunView]:
+        """The runs that are served, newest first; one whose recipe cannot be read is left out."""
+        found = []
+        for path in self.folders().values():
+            with suppress(ConfigError):
+                found.append(show_run(path))
+        return sorted(found, key=lambda run: -run.updated)
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the key that was given allows it."""
+        return scope in self.caller.scopes
+
+
+class Panel:
+    """A section of the page. It is read and drawn when it is looked at, and again when what it shows has changed."""
+
+    name = ""
+    label = ""
+    icon = ""
+    scope: Scope = "consume"
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.body = div("section")
+        with self.body, div("empty"):
+            ui.spinner(size="28px")
+        self._shown: Any = None
+        self._busy = asyncio.Lock()
+
+    def read(self) -> Any:
+        """What is to be shown: compared with what is; read in a thread of its own.
+
+        Raises:
+            HalyardError: it cannot be shown, and why.
+        """
+        raise NotImplementedError
+
+    def draw(self, found: Any) -> None:
+        """Nothing; the elements are in the body, which is empty before."""
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        """Nothing; whatever is shown is drawn anew at the next look."""
+        self._shown = None
+
+    async def refresh(self) -> None:
+        """Look, and draw what has changed. A look that comes while another is under way waits for it."""
+        async with self._busy:
+            if not self.view.may(self.scope):
+                found: Any = f"the key {self.view.caller.name} lacks the scope {self.scope}, which this needs"
+            else:
+                try:
+                    found = await asyncio.to_thread(self.read)
+                except HalyardError as error:
+                    found = str(error)
+            if self.body.is_deleted or found == self._shown:
+                return
+            self.body.clear()
+            with self.body:
+                if isinstance(found, str):
+                    with div("sheet"):
+                        empty("block" if not self.view.may(self.scope) else "inbox", found)
+                else:
+                    self.draw(found)
+            self._shown = found
+
+    async def again(self) -> None:
+        """Draw it anew at once."""
+        self.forget()
+        await self.refresh()
+
+
+def open_dialog(title: str, width: int = 420) -> tuple[ui.dialog, ui.card]:
+    """A dialog with a title and the card that its content goes into; the caller opens it."""
+    with ui.dialog() as dialog, ui.card().style(f"width: {width}px; max-width: 94vw; gap: 12px") as content:
+        ui.label(title).style("font-weight: 620; font-size: 16px")
+    return dialog, content
