@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.samples import direct
 
 from configs.rewards import RewardsConfig
 from halyard.data.types import Verdict
@@ -72,13 +73,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def sample(response: str, prompt: str = "p", group: str = "") -> Sample:
-    return Sample(
-        prompt=prompt, response=response, answer=response, reference="5", task="exact", thinking=False, group_id=group
-    )
-
-
-SAMPLES = [sample("555"), sample("55", "q"), sample("5"), sample("6666", "q")]
+SAMPLES = [direct("555"), direct("55", prompt="q"), direct("5"), direct("6666", prompt="q")]
 
 
 async def score(root: Path, *terms: dict[str, Any], samples: list[Sample] = SAMPLES, **config: Any) -> list[Verdict]:
@@ -112,7 +107,7 @@ async def test_one_sample_a_batch_and_groups(root: Path) -> None:
 
 
 async def test_the_same_prompt_may_have_two_groups(root: Path) -> None:
-    samples = [sample("555", group="1"), sample("55", group="1"), sample("5", group="2")]
+    samples = [direct("555", group_id="1"), direct("55", group_id="1"), direct("5", group_id="2")]
     verdicts = await score(root, named("shortest"), samples=samples)
     assert [verdict.reward for verdict in verdicts] == [0, 1, 1]
 
@@ -129,7 +124,7 @@ async def test_a_list_of_another_length_fails_all(root: Path) -> None:
 
 
 async def test_a_term_has_a_timeout_of_its_own(root: Path) -> None:
-    one = [sample("5")]
+    one = [direct("5")]
     (given,) = await score(root, named("slow", timeout=10.0), samples=one, deadline=0.1)
     assert given.reward == 1.0
     (killed,) = await score(root, named("slow"), samples=one, deadline=0.1)

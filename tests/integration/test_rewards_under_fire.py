@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.samples import direct
 
 from configs.rewards import AnswerTerm, FormatTerm, PythonTerm, RewardsConfig
 from halyard.data.types import Verdict
@@ -71,10 +72,6 @@ async def scoring(name: str, **config: Any) -> AsyncIterator[Scorer]:
         await scorer.close()
 
 
-def sample(answer: str) -> Sample:
-    return Sample(prompt="", response=answer, answer=answer, reference="5", task="exact", thinking=False)
-
-
 async def test_a_function_that_misbehaves_fails_and_the_next_sample_is_judged() -> None:
     asked = [
         "ok",
@@ -94,7 +91,7 @@ async def test_a_function_that_misbehaves_fails_and_the_next_sample_is_judged() 
         "ok",
     ]
     async with scoring("by_request") as scorer:
-        verdicts = dict(zip(range(len(asked)), await scorer.score([sample(one) for one in asked]), strict=True))
+        verdicts = dict(zip(range(len(asked)), await scorer.score([direct(one) for one in asked]), strict=True))
     said: dict[str, Verdict] = {asked[i]: verdict for i, verdict in verdicts.items()}
     assert {one for one, verdict in said.items() if verdict.reward == 1} == {"ok", "print"}
     assert {one for one, verdict in said.items() if verdict.status == "failed"} == set(asked) - {"ok", "print"}
@@ -111,7 +108,7 @@ async def test_a_function_that_misbehaves_fails_and_the_next_sample_is_judged() 
 
 async def test_an_async_function_runs_where_the_loop_is() -> None:
     async with scoring("patient") as scorer:
-        right, wrong = await scorer.score([sample("ok"), sample("raise")])
+        right, wrong = await scorer.score([direct("ok"), direct("raise")])
     assert right.reward == 1.0
     assert (wrong.status, wrong.reason) == ("failed", "patient: raised: patient: RuntimeError: on purpose")
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import psutil
 import pytest
+from support.samples import direct
 
 from rewards.pool import Pool
-from rewards.sample import Sample
 from rewards.sandbox.box import Outcome, Sandbox, SandboxError
 from rewards.sandbox.confine import Limits
 from rewards.sandbox.seccomp import TABLES
@@ -148,7 +148,7 @@ def test_harm_is_refused_and_said(run: Any, source: str, fault: str) -> None:
 )  # fmt: skip
 def test_tricks_with_the_end_and_with_equality_earn_nothing(source: str) -> None:
     cases = json.dumps([{"input": [], "output": 3, "fn_name": "f"}])
-    judgement = code(sample(source, cases), seconds=0.5)
+    judgement = code(direct(source, cases), seconds=0.5)
     assert judgement.score == 0, judgement
 
 
@@ -166,7 +166,7 @@ def test_the_expected_output_is_nowhere_in_reach() -> None:
         " except OSError: pass\n"
         "print(len(seen) > 50, sum(piece() in one for one in seen))\n"
     )
-    judgement = code(sample(f"```python\n{search}```", json.dumps([{"input": "", "output": "Zq777777777Xw"}])))
+    judgement = code(direct(f"```python\n{search}```", json.dumps([{"input": "", "output": "Zq777777777Xw"}])))
     assert judgement.score == 0
     assert "found 'True 0'" in judgement.reason
 
@@ -229,40 +229,36 @@ def test_both_machines_refuse_the_same_calls() -> None:
     assert all(len(set(table.values())) == len(table) for table in TABLES.values())
 
 
-def sample(answer: str, tests: str | None) -> Sample:
-    return Sample(prompt="", response=answer, answer=answer, reference=tests, task="exact", thinking=False)
-
-
 SUMS = json.dumps([{"input": "1 2", "output": "3"}, {"input": "3 4", "output": "7"}, {"input": "5 6", "output": "11"}])
 
 
 def test_code_is_paid_for_all_cases_or_its_share() -> None:
     right = "Here:\n```python\na, b = map(int, input().split())\nprint(a + b)\n```"
-    judgement = code(sample(right, SUMS))
+    judgement = code(direct(right, SUMS))
     assert judgement.score == 1, judgement
     assert judgement.parts == {"passed": 1, "isolated": 1}
     assert "isolated by limits, landlock, seccomp" in judgement.reason
     often = right.replace("a + b", "a + b if a < 5 else 0")
-    assert code(sample(often, SUMS)).score == 0
-    assert code(sample(often, SUMS), partial=True).score == pytest.approx(2 / 3)
-    assert "2 of 3 cases passed; case 3: expected '11', found '0'" in code(sample(often, SUMS), partial=True).reason
-    assert code(sample("", SUMS)).score == 0
-    assert code(sample("I do not know.", SUMS)).score == 0
-    assert code(sample("x" * 200_000, SUMS)).score == 0
-    assert code(sample(right, "what?")).score is None
+    assert code(direct(often, SUMS)).score == 0
+    assert code(direct(often, SUMS), partial=True).score == pytest.approx(2 / 3)
+    assert "2 of 3 cases passed; case 3: expected '11', found '0'" in code(direct(often, SUMS), partial=True).reason
+    assert code(direct("", SUMS)).score == 0
+    assert code(direct("I do not know.", SUMS)).score == 0
+    assert code(direct("x" * 200_000, SUMS)).score == 0
+    assert code(direct(right, "what?")).score is None
 
 
 def test_asserts_and_methods_are_called() -> None:
     tests = json.dumps(["assert add(1, 2) == 3", "assert add('a', 'b') == 'ab'"])
-    assert code(sample("def add(a, b):\n    return a + b", tests)).score == 1
-    assert code(sample("class Solution:\n    def add(self, a, b):\n        return a + b", tests)).score == 1
-    assert code(sample("def add(a, b):\n    return b + a", tests)).score == 0
+    assert code(direct("def add(a, b):\n    return a + b", tests)).score == 1
+    assert code(direct("class Solution:\n    def add(self, a, b):\n        return a + b", tests)).score == 1
+    assert code(direct("def add(a, b):\n    return b + a", tests)).score == 0
 
 
 def test_the_time_of_all_cases_is_limited() -> None:
     tests = json.dumps([{"input": "", "output": "x"}] * 20)
     began = time.monotonic()
-    judgement = code(sample("import time\ntime.sleep(0.4)\nprint('x')", tests), partial=True, total_seconds=1)
+    judgement = code(direct("import time\ntime.sleep(0.4)\nprint('x')", tests), partial=True, total_seconds=1)
     assert time.monotonic() - began < 4
     assert judgement.score in (0, 0.05, 0.1)
     assert "ran out of all time" in judgement.reason
@@ -270,7 +266,7 @@ def test_the_time_of_all_cases_is_limited() -> None:
 
 def test_a_busy_machine_fails_the_verdict_and_not_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program waited for a processor a tenth of the time, and then most of it."""
-    slow = sample("import time\ntime.sleep(9)", SUMS)
+    slow = direct("import time\ntime.sleep(9)", SUMS)
     judged = []
     for waited in (0.1, 0.9):
         monkeypatch.setattr(Sandbox, "run", lambda *_, waited=waited: Outcome("ran out of all time", "", 0.1, waited))
@@ -286,17 +282,17 @@ def test_waiting_for_a_processor_is_told_from_sleeping(run: Any) -> None:
 
 def test_a_machine_without_barriers_runs_nothing_unless_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rewards.sandbox.box.BARRIERS", ("limits", "moat"))
-    judgement = code(sample("print(3)", '[{"input": "", "output": "3"}]'))
+    judgement = code(direct("print(3)", '[{"input": "", "output": "3"}]'))
     assert judgement.score is None
     assert judgement.reason.startswith("not started: this machine has no moat")
-    assert code(sample("print(3)", '[{"input": "", "output": "3"}]'), isolation="any").parts["isolated"] == 0
+    assert code(direct("print(3)", '[{"input": "", "output": "3"}]'), isolation="any").parts["isolated"] == 0
 
 
 def test_code_runs_in_a_process_of_the_pool() -> None:
     job = Job("rewards.calls", "judge_with", ("rewards.verifiers.code", "code", {"seconds": 0.5}, "."))
     pool = Pool(job, workers=1, deadline=5.0)
     try:
-        asked = [sample("print(sum(map(int, input().split())))", SUMS), sample("while True: pass", SUMS)]
+        asked = [direct("print(sum(map(int, input().split())))", SUMS), direct("while True: pass", SUMS)]
         assert [pool.submit(one).result(60).score for one in asked] == [1, 0]
     finally:
         pool.close()
