@@ -1,7 +1,4 @@
-"""Cutting a step's sequences into micro-batches, and packing each into tensors without padding.
-
-    sequences ──divide──▶ rank 0: [pack, pack, …]    every rank has the same number of packs, so that the
-                          rank 1: [pack, pack, …]    ranks' collective operations always meet
+"""Packing a micro-batch's sequences into tensors without padding.
 
 A pack is one row `[1, tokens]` in which sequences follow each other; position ids restart at 0 with each,
 which is what the packed attention tells them apart by.
@@ -9,8 +6,6 @@ which is what the packed attention tells them apart by.
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -19,9 +14,6 @@ import torch
 
 from halyard.cluster.types import TrainSequence
 from halyard.errors import LearnerError
-
-Division = list[list[list[int]]]
-"""Indices of sequences by rank and pack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,22 +46,6 @@ class Pack:
 
     def _tensors(self) -> dict[str, torch.Tensor | None]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
-
-
-def divide(lengths: Sequence[int], *, ranks: int, tokens_per_pack: int) -> Division:
-    """Indices of the sequences by rank and pack, balanced by token count.
-
-    All ranks get the same number of packs (some may be empty, when there are fewer sequences than packs),
-    and no pack holds more than `tokens_per_pack` tokens, except for one with a single longer sequence.
-    Longest first into the emptiest pack; the same lengths always give the same division.
-    """
-    packs = ranks * max(1, math.ceil(sum(lengths) / (tokens_per_pack * ranks)))
-    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
-    while True:
-        bins = _fill(order, lengths, packs)
-        if all(len(one) <= 1 or sum(lengths[index] for index in one) <= tokens_per_pack for one in bins):
-            return _deal(bins, lengths, ranks)
-        packs += ranks
 
 
 def collate(sequences: Sequence[TrainSequence]) -> Pack:
@@ -123,27 +99,6 @@ def check(sequences: Sequence[TrainSequence]) -> None:
 
 
 _OPTIONAL = ("advantages", "rollout_logprobs", "old_logprobs", "reference_logprobs")
-
-
-def _fill(order: Sequence[int], lengths: Sequence[int], packs: int) -> list[list[int]]:
-    bins: list[list[int]] = [[] for _ in range(packs)]
-    emptiest = [(0, number) for number in range(packs)]
-    for index in order:
-        tokens, number = heapq.heappop(emptiest)
-        bins[number].append(index)
-        heapq.heappush(emptiest, (tokens + lengths[index], number))
-    return bins
-
-
-def _deal(bins: list[list[int]], lengths: Sequence[int], ranks: int) -> Division:
-    """Packs to ranks: neighbours in size go side by side, and the first to choose changes each time."""
-    bins = sorted(bins, key=lambda one: -sum(lengths[index] for index in one))
-    division: Division = [[] for _ in range(ranks)]
-    for number, start in enumerate(range(0, len(bins), ranks)):
-        row = bins[start : start + ranks]
-        for rank, one in enumerate(row if number % 2 == 0 else reversed(row)):
-            division[rank].append(sorted(one))
-    return division
 
 
 def _flat(sequences: Sequence[TrainSequence], masks: Sequence[np.ndarray], name: str) -> torch.Tensor:

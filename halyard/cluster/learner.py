@@ -16,7 +16,8 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from configs.cluster import ClusterConfig
 from configs.training import OptimizerConfig
 from halyard.cluster import checkpoint_files, transfer
-from halyard.cluster.batch import Division, check, divide
+from halyard.cluster.batch import check
+from halyard.cluster.division import Division, divide
 from halyard.cluster.learner_rank import LearnerRank
 from halyard.cluster.rank_types import Packs, RankSpec, RankUpdate, Task
 from halyard.cluster.types import LossFunction, TrainSequence, Transfer, Update
@@ -208,9 +209,8 @@ class Learner:
 
     def _divide(self, sequences: Sequence[TrainSequence]) -> tuple[Division, list[Packs]]:
         check(sequences)
-        lengths = [len(sequence.token_ids) for sequence in sequences]
         settings = self._config.learner
-        division = divide(lengths, ranks=settings.ranks, tokens_per_pack=settings.tokens_per_pack)
+        division = divide(sequences, ranks=settings.ranks, tokens_per_pack=settings.tokens_per_pack)
         return division, [[[sequences[index] for index in pack] for pack in packs] for packs in division]
 
     async def _together(self, method: str, *arguments: Any, seconds: float) -> list[Any]:

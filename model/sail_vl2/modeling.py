@@ -11,6 +11,7 @@ from transformers import GenerationMixin, PreTrainedModel, Qwen3ForCausalLM, Qwe
 from transformers.modeling_outputs import BaseModelOutputWithPooling, CausalLMOutputWithPast
 
 from model.sail_vl2.configuration import SailVl2Config
+from model.sail_vl2.distinct import distinct_images
 from model.sail_vl2.vision import Grid, SailVl2VisionModel, pixel_shuffle
 
 NEVER = -1e4
@@ -158,13 +159,18 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return {**inputs, **(seen if first else dict.fromkeys(seen))}
 
     def embed(self, input_ids: Tensor, pixel_values: Tensor | None, image_grids: Tensor | None = None) -> Tensor:
-        """Embeddings [batch, tokens, hidden], image features written over the placeholders; as `forward` takes them."""
+        """Embeddings [batch, tokens, hidden], image features written over the placeholders; as `forward` takes them.
+
+        An image that occurs several times goes through the tower once; its gradients add up there.
+        """
         embeddings = self.get_input_embeddings()(input_ids)
         places = input_ids == self.config.image_token_id
         if pixel_values is None:
             _check_places(places, [])
             return embeddings + self._nothing_seen(embeddings)
-        features = self._see(pixel_values.to(embeddings.dtype), image_grids)
+        distinct = distinct_images(pixel_values, image_grids)
+        seen = self._see(distinct.pixel_values.to(embeddings.dtype), distinct.image_grids)
+        features = [seen[number] for number in distinct.order]
         _check_places(places, features)
         return embeddings.masked_scatter(places.unsqueeze(-1), torch.cat(features))
 

@@ -36,6 +36,18 @@ Grid = tuple[int, int]
 """Patches of an image from top to bottom, and from left to right."""
 
 
+def patches_of(pixel_values: Tensor, grids: Sequence[Grid]) -> list[int]:
+    """Patches of each image.
+
+    Raises:
+        ValueError: the grids are not those of the pixels.
+    """
+    patches = [height * width for height, width in grids]
+    if sum(patches) != len(pixel_values):
+        raise ValueError(f"the grids of {len(patches)} images hold {sum(patches)} patches, not {len(pixel_values)}")
+    return patches
+
+
 def interpolated(table: Tensor, side: int, grid: Grid) -> Tensor:
     """Positions [height * width, width of the tower] of a grid from a table [side * side, width of the tower].
 
@@ -205,11 +217,5 @@ class SailVl2VisionModel(PreTrainedModel):
         Raises:
             ValueError: the grids are not those of the pixels.
         """
-        lengths = None
-        if grids is not None:
-            lengths = [height * width for height, width in grids]
-            if sum(lengths) != len(pixel_values):
-                raise ValueError(
-                    f"the grids of {len(lengths)} images hold {sum(lengths)} patches, not {len(pixel_values)}"
-                )
+        lengths = None if grids is None else patches_of(pixel_values, grids)
         return self.trunk(self.preprocessor(pixel_values, grids), lengths, select_layer)

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from halyard.cluster.batch import check, collate, divide
+from halyard.cluster.batch import check, collate
 from halyard.cluster.types import TrainSequence
 from halyard.errors import LearnerError
 
@@ -70,29 +68,3 @@ def test_no_sequences_make_a_pack_that_learns_nothing() -> None:
 def test_sequences_that_cannot_be_learnt_from_are_refused(bad: list[TrainSequence], message: str) -> None:
     with pytest.raises(LearnerError, match=message):
         check(bad)
-
-
-lengths = st.lists(st.integers(1, 50), min_size=1, max_size=60)
-
-
-@given(lengths=lengths, ranks=st.integers(1, 4), tokens=st.integers(20, 200))
-def test_every_division_is_whole_bounded_and_even(lengths: list[int], ranks: int, tokens: int) -> None:
-    division = divide(lengths, ranks=ranks, tokens_per_pack=tokens)
-    assert len(division) == ranks
-    assert len({len(packs) for packs in division}) == 1
-    assert sorted(index for packs in division for pack in packs for index in pack) == list(range(len(lengths)))
-    for packs in division:
-        for pack in packs:
-            assert len(pack) <= 1 or sum(lengths[index] for index in pack) <= tokens
-
-
-@given(lengths=lengths, ranks=st.integers(1, 4))
-def test_packs_differ_by_one_sequence_at_most(lengths: list[int], ranks: int) -> None:
-    division = divide(lengths, ranks=ranks, tokens_per_pack=10_000)
-    loads = [sum(lengths[index] for index in pack) for packs in division for pack in packs]
-    assert max(loads) - min(loads) <= max(lengths)
-
-
-def test_a_division_by_hand() -> None:
-    # 24 tokens in packs of 8 on 2 ranks: 2 packs each. Longest first into the emptiest: 8 | 6+... | 5 | 5
-    assert divide([8, 6, 5, 5], ranks=2, tokens_per_pack=8) == [[[0], [3]], [[1], [2]]]
