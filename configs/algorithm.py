@@ -6,9 +6,9 @@ in is exactly the fields that the recipe does not name; see `rl/presets.py` for 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from configs.base import Config, Count, Flag, NonNegative, Positive
+from configs.base import LIVE, Config, Count, Flag, NonNegative, Positive
 
 Preset = Literal["grpo", "dapo", "gspo"]
 
@@ -28,7 +28,7 @@ class AlgorithmConfig(Config):
     """The ratio is clipped above 1 + clip_high."""
     aggregation: Literal["token_mean", "sequence_mean"] | None = None
     """Mean over all tokens of the step, or of each sequence's mean."""
-    kl_coef: NonNegative | None = None
+    kl_coef: Annotated[NonNegative | None, LIVE] = None
     """Weight of the KL penalty to a frozen reference (the policy at the stage's start); 0 keeps none."""
     drop_groups_without_signal: Flag | None = None
     """Whether groups whose rewards are all equal are dropped and refilled with other prompts."""

@@ -13,6 +13,8 @@ Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
 Flag = StrictBool
+LIVE = Field(json_schema_extra={"live": True})
+"""Marks a key that can be changed while a run goes on (`configs.live`); `Annotated[Positive, LIVE]`."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from configs.faults import literal
+from configs.live import is_live
 from configs.recipe import Recipe
 from configs.rewards import RewardsConfig
 from configs.schema import Model, models, tags
@@ -36,6 +37,7 @@ halyard run quickstart model.build=null model.path=policy/
 ```
 
 A field whose default is **required** must be given. *none* as a default means that the field may be left out.
+What is marked **live** can be changed while a stage that trains goes on: `halyard runs set RUN KEY VALUE`.
 """
 MANY = 8
 """Members of a union that are no longer listed wherever it stands; there is one such union, that of terms."""
@@ -171,7 +173,8 @@ def _yaml(value: Any) -> str:
 def _meaning(field: FieldInfo) -> str:
     """A field's own docstring, or the first line of its part's."""
     parts = models(field.annotation)
-    return _prose(field.description or (inspect.getdoc(parts[0]) or "").split("\n")[0])
+    text = _prose(field.description or (inspect.getdoc(parts[0]) or "").split("\n")[0])
+    return f"{text} **live**" if is_live(field) else text
 
 
 def _prose(text: str) -> str:

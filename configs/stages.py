@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from configs.algorithm import AlgorithmConfig
-from configs.base import Config, Count, Flag, Name, Natural, NonNegative, Positive, Share
+from configs.base import LIVE, Config, Count, Flag, Name, Natural, NonNegative, Positive, Share
 from configs.data import DataConfig
 from configs.model import ModelConfig
 from configs.rewards import RewardsConfig
@@ -18,7 +18,7 @@ from halyard.tasks import Task
 class SamplingConfig(Config):
     """How the engine draws answers."""
 
-    temperature: NonNegative = 1.0
+    temperature: Annotated[NonNegative, LIVE] = 1.0
     """0 is greedy. Training needs 1.0 or another positive number; log-probs are of the tempered distribution."""
     top_p: Annotated[Positive, Field(le=1)] = 1.0
     """Draw from the likeliest tokens that together have this probability; training needs 1."""
@@ -105,7 +105,7 @@ class RlStage(_Stage):
     algorithm: AlgorithmConfig = AlgorithmConfig()
     rewards: RewardsConfig = RewardsConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
-    max_staleness: Natural = 0
+    max_staleness: Annotated[Natural, LIVE] = 0
     """Steps by which the weights a rollout was sampled with may lag those it trains; 0: on-policy, deterministic."""
     max_prompts_tried: Positive = 10.0
     """Give up a step after trying this many times prompts_per_step prompts without finding enough signal."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from configs.base import Config, Flag, Name, NonNegative
+from typing import Annotated
+
+from configs.base import LIVE, Config, Flag, Name, NonNegative
 from halyard.tasks import Task
 
 
 class BaseTerm(Config):
     """A part of a reward; terms that are made of terms may have any others in them. These keys all terms have."""
 
-    weight: NonNegative = 1.0
+    weight: Annotated[NonNegative, LIVE] = 1.0
     """Weight in the sum it is a term of; 0 only records it. Elsewhere than in a sum it is 1 or 0."""
     tasks: tuple[Task, ...] = ()
     """Tasks that this term judges; none named means all. Where it does not judge it changes nothing."""

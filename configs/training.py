@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from configs.base import Config, Count, Natural, NonNegative, Positive, Share
+from configs.base import LIVE, Config, Count, Natural, NonNegative, Positive, Share
 
 Beta = Annotated[NonNegative, Field(lt=1)]
 
@@ -25,7 +25,7 @@ class PartRates(Config):
 class OptimizerConfig(Config):
     """AdamW and its learning-rate schedule (Loshchilov & Hutter, arXiv 1711.05101)."""
 
-    learning_rate: Positive = 1e-6
+    learning_rate: Annotated[Positive, LIVE] = 1e-6
     """Peak learning rate."""
     schedule: Literal["constant", "linear", "cosine", "wsd"] = "constant"
     """How the rate falls after the warm-up; wsd holds it and falls linearly over the last fifth."""

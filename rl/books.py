@@ -34,11 +34,13 @@ class Unused:
 class Books:
     """The driver's side of a checkpoint; the learner's weights are the other side.
 
-    `step` counts the steps done, and is the policy version that is live after them. `unused` are the
-    prompts that were dropped or failed since the last step was recorded.
+    `step` counts the steps done, and is the policy version that is live after them. `temperature` is that of the
+    answers that no step has trained on yet. `unused` are the prompts that were dropped or failed since the last step
+    was recorded.
     """
 
     step: int
+    temperature: float
     stream: PromptStream
     slots: Slots
     ledger: Ledger
@@ -49,6 +51,7 @@ class Books:
         """The books before the first prompt is drawn."""
         return cls(
             step=step,
+            temperature=stage.sampling.temperature,
             stream=PromptStream.of(stage, session),
             slots=Slots(
                 per_step=stage.prompts_per_step, max_staleness=stage.max_staleness, steps=stage.steps, version=step
@@ -65,6 +68,7 @@ class Books:
         """
         books = cls.new(stage, session, step=record["step"])
         books.ledger = Ledger.from_json(record["ledger"])
+        books.temperature = record.get("temperature", books.temperature)
         for entry in record["slots"]:
             admitted = books.stream.again(entry["occurrence"], entry["version"])
             books.slots.admit(admitted)
@@ -90,6 +94,7 @@ class Books:
         """Everything that a resume needs beside the learner's checkpoint."""
         return {
             "step": self.step,
+            "temperature": self.temperature,
             "position": self.stream.position,
             "ledger": self.ledger.to_json(),
             "slots": [

@@ -36,7 +36,7 @@ class Feed:
         books: Books,
         deadlines: Deadlines,
         *,
-        roll_out: Callable[[Admitted], Awaitable[Scored]],
+        roll_out: Callable[[Admitted, RlStage], Awaitable[Scored]],
     ) -> None:
         self._stage = stage
         self._algorithm = algorithm
@@ -51,7 +51,6 @@ class Feed:
     async def __aenter__(self) -> Self:
         for admitted in self._books.slots.in_flight:  # what a checkpoint says was under way
             self._start(admitted)
-        self._admit()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -77,8 +76,9 @@ class Feed:
             async with waiting(f"groups of step {step}", prompt=oldest, seconds=self._patience):
                 await self._news.wait()
 
-    def release(self) -> None:
-        """Admit new prompts: the weights that the last groups trained are live."""
+    def release(self, stage: RlStage, algorithm: Algorithm) -> None:
+        """Admit new prompts, which go by `stage` as it is now: the weights that the last groups trained are live."""
+        self._stage, self._algorithm = stage, algorithm
         self._books.slots.release(self._books.step)
         self._admit()
 
@@ -108,7 +108,7 @@ class Feed:
         """Keep the prompt's group for its step, or write down why not."""
         ledger, occurrence = self._books.ledger, admitted.occurrence
         try:
-            scored = await self._roll_out(admitted)
+            scored = await self._roll_out(admitted, self._stage)
         except PromptFailure as failure:
             ledger.failed(occurrence, str(failure))
             self._let_go(Unused(admitted=admitted, state="failed", why=str(failure), group=None))

@@ -7,7 +7,8 @@
 
 Each word of the first row is the file beside this one where that part is. `slots` bounds how old the
 trained rollouts are, `books` is what the driver knows and saves, `start` brings a stage to its first
-step, and `presets` is the table of algorithms.
+step, and `presets` is the table of algorithms. Between two steps `boundary` writes checkpoints and does what
+people ask for; `changes` is how keys that they change take effect.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from halyard.errors import Interrupted
+from halyard.runs.control import Boundary
+from rl.changes import check, take_effect
 from rl.clock import Clock
 from rl.feed import Feed
 from rl.figures import Step, shown
@@ -38,21 +40,25 @@ async def train(stage: RlStage, session: RlSession) -> None:
     """Train the learner's policy for all steps of the stage, from the newest checkpoint where there is one.
 
     `max_staleness` is the only difference between on-policy and overlapping training: at 0 the feed has
-    nothing to sample until `release`, at n it samples for the next n steps while the learner works.
+    nothing to sample until `release`, at n it samples for the next n steps while the learner works. `stage` is
+    another one after a step at which people changed a key of it.
 
     Raises:
         Interrupted: `session.stop` was set; the step was finished, and a checkpoint written.
         PreflightError: the run would train blind.
         HalyardError: a part of the run failed; the newest checkpoint is on disk.
     """
-    algorithm = resolve(stage.algorithm)
-    books = await start(stage, algorithm, session)
+    books = await start(stage, resolve(stage.algorithm), session)
     clock = Clock()
     engine = LiveEngine(session)
     await engine.publish(books.step)
-    answer = partial(roll_out, stage=stage, session=session, engine=engine, stream=books.stream, clock=clock)
+    boundary = Boundary(session.control, stage, check)
+    stage, algorithm = await take_effect(boundary.stage(books.step), books, session)
+    answer = partial(roll_out, session=session, engine=engine, stream=books.stream, clock=clock)
+    keep = partial(save, session, books, engine, clock)
     async with Feed(stage, algorithm, books, session.deadlines, roll_out=answer) as feed:
         for number in range(books.step + 1, stage.steps + 1):
+            feed.release(stage, algorithm)
             with clock.phase("wait"):
                 groups = await feed.next_groups(number)
             batches = mini_batches(groups, algorithm)
@@ -60,11 +66,11 @@ async def train(stage: RlStage, session: RlSession) -> None:
                 updates = await learn(batches, algorithm, session.learner, stage.sampling.temperature, clock)
                 with clock.phase("transfer"):
                     transfer = await engine.publish(number)
-                apart = await engine.drift(groups[0]) if stage.max_staleness else None
+                stale = groups[0].admitted.version < number - 1
+                apart = await engine.drift(groups[0]) if stale else None
             with clock.phase("evaluate"):
                 held_out = await measure(number, stage, session, engine)
             unused = books.close(number, groups)
-            feed.release()
             step = Step(
                 number=number,
                 trained=groups,
@@ -77,13 +83,7 @@ async def train(stage: RlStage, session: RlSession) -> None:
                 held_out=held_out,
             )
             write_down(step, stage, algorithm, session)
-            stop = session.stop.is_set()
-            if stop or number % stage.checkpoint.every == 0 or number == stage.steps:
-                async with engine.learner_lock:
-                    with clock.phase("checkpoint"):
-                        await save(session, books)
-            if stop and number < stage.steps:
-                raise Interrupted(f"stopped after step {number} of {stage.steps} of {stage.name}; go on with --resume")
+            stage, algorithm = await take_effect(await boundary.cross(number, keep, session.stop), books, session)
     session.event("coverage", **asdict(books.ledger.coverage()))
 
 

@@ -31,8 +31,8 @@ class PromptFailure(Exception):
 
 async def roll_out(
     admitted: Admitted,
-    *,
     stage: RlStage,
+    *,
     session: RlSession,
     engine: LiveEngine,
     stream: PromptStream,

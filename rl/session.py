@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from halyard.cluster.learner import Learner
     from halyard.data.mixture import Mixture
     from halyard.data.types import Row
+    from halyard.runs.control import Control
     from halyard.runs.listeners import Events, Progress
     from halyard.runs.stage import StageFolder
     from model.render import Renderer
@@ -29,8 +30,8 @@ class RlSession:
     `steps · updates_per_step` optimiser steps; `precision` is that of its weights. `restart_engine` starts
     a dead engine again behind the same `engine`, or raises EngineError when it has died too often. `window`
     is the longest prompt and response together, in tokens. `held_out` are the rows of the benchmarks by name,
-    which are measured now and then. When `stop` is set the step is finished, a
-    checkpoint written and Interrupted raised.
+    which are measured now and then. When `stop` is set the step is finished, a checkpoint written and
+    Interrupted raised; `control` has whatever else people ask for.
     """
 
     engine: Engine
@@ -46,6 +47,7 @@ class RlSession:
     progress: Progress
     event: Events
     stop: asyncio.Event
+    control: Control
     seed: int
     benchmarks: EvaluateConfig = field(default_factory=EvaluateConfig)
     held_out: Mapping[str, Sequence[Row]] = field(default_factory=dict)

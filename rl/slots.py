@@ -30,11 +30,15 @@ class Slots:
     def __init__(self, *, per_step: int, max_staleness: int, steps: int, version: int) -> None:
         self.per_step = per_step
         self.version = version
-        self._capacity = (max_staleness + 1) * per_step
-        self._waves = max_staleness == 0
         self._steps = steps
         self._queue: dict[int, tuple[Admitted, Scored | None]] = {}
         self._training = 0
+        self.limit(max_staleness)
+
+    def limit(self, max_staleness: int) -> None:
+        """Bound the staleness of what is admitted from now on."""
+        self._capacity = (max_staleness + 1) * self.per_step
+        self._waves = max_staleness == 0
 
     @property
     def queue(self) -> Collection[tuple[Admitted, Scored | None]]:

@@ -11,6 +11,8 @@ from rl.preflight import preflight
 
 if TYPE_CHECKING:
     from configs.stages import RlStage
+    from rl.clock import Clock
+    from rl.live import LiveEngine
     from rl.presets import Algorithm
     from rl.session import RlSession
 
@@ -42,13 +44,15 @@ async def start(stage: RlStage, algorithm: Algorithm, session: RlSession) -> Boo
     return Books.from_json(json.loads((folder / TRAINER).read_text()), stage, session)
 
 
-async def save(session: RlSession, books: Books) -> None:
+async def save(session: RlSession, books: Books, engine: LiveEngine, clock: Clock) -> None:
     """Nothing; the state after the last step is on disk, as `start` reads it.
 
     The books are taken down first, in one moment: prompts go on being answered while the learner saves.
     """
-    record = json.dumps(books.to_json())
-    with session.folder.checkpoint(books.step) as folder:
-        await session.learner.save_checkpoint(folder / LEARNER)
-        (folder / TRAINER).write_text(record)
+    async with engine.learner_lock:
+        with clock.phase("checkpoint"):
+            record = json.dumps(books.to_json())
+            with session.folder.checkpoint(books.step) as folder:
+                await session.learner.save_checkpoint(folder / LEARNER)
+                (folder / TRAINER).write_text(record)
     session.event("checkpoint", step=books.step)

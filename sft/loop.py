@@ -14,10 +14,11 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from halyard.errors import Interrupted
 from halyard.runs.atomic import write_json
+from halyard.runs.control import Boundary
 from sft.batches import Batch, Batches
 from sft.loss import cross_entropy
 from sft.sequences import Conversations, to_sequences
@@ -37,6 +38,8 @@ async def train(stage: SftStage, session: SftSession) -> None:
         HalyardError: a part of the run failed; the checkpoint before it is on disk.
     """
     step = await start(session)
+    boundary = Boundary(session.control, stage)
+    await session.learner.set_learning_rate(boundary.stage(step).optimizer.learning_rate)
     conversations = Conversations(session.renderer, window=session.window)
     held_out = to_sequences(await asyncio.to_thread(lambda: [conversations.render(row) for row in session.validation]))
     size, bad = stage.sequences_per_step, stage.data.on_bad_row
@@ -54,11 +57,8 @@ async def train(stage: SftStage, session: SftSession) -> None:
                 session.event("bad_row", reason=reason)
             session.folder.record(line)
             session.progress(step, stage.steps, shown(line))
-            stop = session.stop.is_set()
-            if stop or step % stage.checkpoint.every == 0 or step == stage.steps:
-                await save(session, step=step, position=batch.position)
-            if stop and step < stage.steps:
-                raise Interrupted(f"stopped after step {step} of {stage.steps} of {stage.name}; go on with --resume")
+            now = await boundary.cross(step, partial(save, session, step, batch.position), session.stop)
+            await session.learner.set_learning_rate(now.optimizer.learning_rate)
 
 
 async def start(session: SftSession) -> int:
@@ -76,7 +76,7 @@ async def start(session: SftSession) -> int:
     return step
 
 
-async def save(session: SftSession, *, step: int, position: int) -> None:
+async def save(session: SftSession, step: int, position: int) -> None:
     """Write all that a resume after this step needs."""
     with session.folder.checkpoint(step) as path:
         await session.learner.save_checkpoint(path / "learner")

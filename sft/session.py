@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from halyard.cluster.learner import Learner
     from halyard.data.mixture import Mixture
     from halyard.data.types import Row
+    from halyard.runs.control import Control
     from halyard.runs.listeners import Events, Progress
     from halyard.runs.stage import StageFolder
     from model.render import Renderer
@@ -22,7 +23,7 @@ class SftSession:
 
     The learner holds the policy that the stage starts from, and was set up for `steps` optimiser steps.
     `window` is the longest conversation that can be trained on, in tokens. When `stop` is set the step is
-    finished, a checkpoint written and Interrupted raised.
+    finished, a checkpoint written and Interrupted raised; `control` has whatever else people ask for.
     """
 
     learner: Learner
@@ -34,3 +35,4 @@ class SftSession:
     progress: Progress
     event: Events
     stop: asyncio.Event
+    control: Control

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from halyard.cli.recipe import Overrides, RecipeName
+from halyard.cli.recipe import Overrides
+from halyard.cli.status import find_run
 from halyard.errors import ConfigError
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def run(
-    recipe: RecipeName,
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a YAML file; a resumed run knows its own.")
+    ] = None,
     overrides: Overrides = None,
     name: Annotated[str | None, typer.Option(help="What to call the run; RECIPE-001 and so on if left out.")] = None,
     resume: Annotated[
@@ -32,32 +32,18 @@ def run(
     """
     from configs.load import load_recipe
     from halyard.cli import beforehand
+    from halyard.runs.folder import RunFolder, choose_folder
 
-    loaded = load_recipe(recipe, overrides or ())
-    folder = choose_folder(runs.expanduser().absolute(), loaded.recipe.name, name, resume=resume)
+    runs = runs.expanduser().absolute()
+    if recipe is not None:
+        loaded = load_recipe(recipe, overrides or ())
+        folder = choose_folder(runs, loaded.recipe.name, name, resume=resume)
+    elif resume:
+        folder = find_run(name, runs)
+        loaded = RunFolder(folder).loaded()
+    else:
+        raise ConfigError("name a recipe, such as quickstart; `halyard recipe list` shows those that ship")
     beforehand.check(loaded, folder.parent)
     from halyard.pipeline.run import run_pipeline
 
     run_pipeline(loaded, folder, resume=resume)
-
-
-def choose_folder(runs: Path, recipe: str, name: str | None, *, resume: bool) -> Path:
-    """The run's folder: that of `name`, the recipe's newest run when resuming, or a new one with the next number.
-
-    Raises:
-        ConfigError: a new run would fall on one that is there, or there is none to resume.
-    """
-    if name is not None and NAME.fullmatch(name) is None:
-        raise ConfigError(f"a run cannot be called {name!r}: expected letters, digits and any of - _ . after the first")
-    numbers = sorted(int(path.name[-3:]) for path in runs.glob(f"{recipe}-[0-9][0-9][0-9]") if path.is_dir())
-    if name is None:
-        number = (numbers or [0])[-1] + (not resume)
-        name = f"{recipe}-{number:03}"
-    folder = runs / name
-    there = folder.is_dir() and any(folder.iterdir())
-    if resume and not there:
-        others = ", ".join(sorted(path.parent.name for path in runs.glob("*/recipe.json"))) or "none"
-        raise ConfigError(f"there is no run {folder} to resume; the runs there: {others}")
-    if there and not resume:
-        raise ConfigError(f"the run {folder} is there already: go on with it by --resume, or take another --name")
-    return folder

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from halyard.cli.shell import console
 from halyard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from halyard.runs.reading.health import Health, WaitView
+    from halyard.runs.reading.runs import RunView
 
 STALE = 30.0
 
@@ -24,13 +28,16 @@ def status(
 
     Example: `halyard status quickstart-001`
     """
+    from halyard.runs.reading.health import health
+    from halyard.runs.reading.runs import show_run
+
     folder = find_run(run, runs)
+    view, found = show_run(folder), health(folder, processes=False)
     screen = console()
-    screen.print(f"[bold]{folder}[/]  {_state(folder)}")
-    screen.print(_stages(folder))
-    waits = _json(folder / "waits.json")
-    if waits and _alive(waits["pid"]):
-        screen.print(_waits(waits))
+    screen.print(f"[bold]{folder}[/]  {_state(view, found)}")
+    screen.print(_stages(view))
+    if found.waits:
+        screen.print(_waits(found.waits))
 
 
 def find_run(name: str | None, runs: Path) -> Path:
@@ -50,73 +57,42 @@ def find_run(name: str | None, runs: Path) -> Path:
     raise ConfigError(f"there is no run {name}; the runs in {runs.absolute()}: {', '.join(there) or 'none'}")
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    """Content of a JSON file that may not be there."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a JSONL file that may not be there, or be in the middle of a line."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return [json.loads(line) for line in text.split("\n")[:-1] if line]
-
-
-def _alive(pid: int) -> bool:
-    import psutil
-
-    return psutil.pid_exists(pid)
-
-
-ENDED = {
+_STATES = {
     "finished": "[green]done[/]",
     "failed": "[red]failed[/]",
-    "interrupted": "[yellow]stopped[/]",
+    "stopped": "[yellow]stopped[/]",
+    "paused": "[yellow]paused[/]",
 }
 
 
-def _state(folder: Path) -> str:
-    """What the run is doing, from its last event and whether its process lives."""
-    events = _lines(folder / "events.jsonl")
-    waits = _json(folder / "waits.json")
-    last: dict[str, Any] = events[-1] if events else {"event": "created"}
-    after = f"after {last['event']}"
-    if last["event"] in ENDED:
-        return ENDED[last["event"]] + (f": {escape(last['message'])}" if "message" in last else "")
-    if waits is None:
-        return f"not running ({after}); go on with --resume"
-    if not _alive(waits["pid"]):
-        return f"[red]its process {waits['pid']} is gone[/] ({after}); go on with --resume"
-    silent = time.time() - waits["written"]
-    return f"[yellow]silent for {silent:.0f} s[/] ({after})" if silent > STALE else f"[green]running[/] ({after})"
+def _state(view: RunView, found: Health) -> str:
+    """What the run is doing, and what it last wrote down."""
+    if view.state in _STATES:
+        return _STATES[view.state] + (f": {escape(view.why)}" if view.why else "")
+    if view.state == "gone":
+        return f"[red]{escape(view.why)}[/]; go on with --resume"
+    silent = found.silent_seconds or 0.0
+    return f"[yellow]silent for {silent:.0f} s[/]" if silent > STALE else f"[green]{view.state}[/]"
 
 
-def _stages(folder: Path) -> Any:
+def _stages(view: RunView) -> Any:
     """A table of the recipe's stages: how far each is, and its latest figures."""
     from rich.table import Table
 
     table = Table("stage", "steps", "latest figures", box=None, header_style="bold")
-    recipe = (_json(folder / "recipe.json") or {}).get("recipe", {})
-    for index, stage in enumerate(recipe.get("stages", []), start=1):
-        metrics = _lines(folder / "stages" / f"{index:02}-{stage['name']}" / "metrics.jsonl")
-        steps = f"{metrics[-1]['step'] if metrics else 0}/{stage['steps']}" if "steps" in stage else ""
-        table.add_row(stage["name"], steps, _figures(metrics[-1]) if metrics else "")
+    for stage in view.stages:
+        steps = f"{stage.step}/{stage.steps}" if stage.steps is not None else ""
+        figures = [f"{name} {value:.4g}" for name, value in stage.figures.items() if isinstance(value, float)]
+        table.add_row(stage.name, steps, "  ".join(figures[:6]))
     return table
 
 
-def _figures(line: dict[str, Any]) -> str:
-    shown = [f"{key} {value:.4g}" for key, value in line.items() if isinstance(value, float)]
-    return "  ".join(shown[:6])
-
-
-def _waits(waits: dict[str, Any]) -> Any:
+def _waits(waits: Sequence[WaitView]) -> Any:
     """A table of what the run waits for, the oldest first."""
     from rich.table import Table
 
     table = Table("waiting for", "prompt", "for", "at most", box=None, header_style="bold")
-    for wait in waits["waits"]:
-        age = time.time() - wait["since"]
-        table.add_row(escape(wait["name"]), escape(wait["prompt"] or ""), f"{age:.0f} s", f"{wait['seconds']:.0f} s")
+    for wait in waits:
+        age = time.time() - wait.since
+        table.add_row(escape(wait.name), escape(wait.prompt or ""), f"{age:.0f} s", f"{wait.seconds:.0f} s")
     return table

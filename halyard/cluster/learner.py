@@ -38,6 +38,7 @@ class Learner:
         self._config = config
         self._specs = specs
         self._actors = actors
+        self._rate = 0.0
 
     @classmethod
     async def start(
@@ -86,7 +87,13 @@ class Learner:
         """
         task = Task(path=path.resolve(), optimizer=optimizer, steps=steps, seed=seed)
         await self._together("load", task, seconds=self._config.deadlines.start)
-        self.version = 0
+        self.version, self._rate = 0, optimizer.learning_rate
+
+    async def set_learning_rate(self, peak: float) -> None:
+        """Have the next steps go by another peak of the learning rate; schedule and shares of parts stay."""
+        if peak != self._rate:
+            await self._together("set_learning_rate", peak, seconds=self._config.deadlines.update)
+            self._rate = peak
 
     async def update(
         self, sequences: Sequence[TrainSequence], loss: LossFunction, *, temperature: float = 1.0

@@ -71,6 +71,10 @@ class LearnerRank:
         self._trainer = None
         self._trainer = Trainer(self._spec.learner, task)
 
+    def set_learning_rate(self, peak: float) -> None:
+        """Have the next steps go by another peak."""
+        self._live.set_learning_rate(peak)
+
     def update(self, packs: Packs, loss: LossFunction, temperature: float) -> RankUpdate:
         """Take one optimiser step."""
         return self._live.update(packs, loss, temperature)

@@ -58,6 +58,11 @@ class Trainer:
         self._master = zero.MasterState(self._engine)
         self._trained = [(name, p) for name, p in self._module.named_weights() if p.requires_grad]
 
+    def set_learning_rate(self, peak: float) -> None:
+        """Have the next steps go by another peak; the shares of parts that have rates of their own stay."""
+        optimizer = self._task.optimizer.model_copy(update={"learning_rate": peak})
+        self._task = replace(self._task, optimizer=optimizer)
+
     def update(self, packs: Packs, loss: LossFunction, temperature: float) -> RankUpdate:
         """Take one optimiser step on this rank's micro-batches.
 

@@ -42,7 +42,7 @@ class Interrupts:
     def install(self) -> None:
         """Take the signals, again where a library has taken them since."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+            asyncio.get_running_loop().add_signal_handler(number, self.ask)
 
     @contextmanager
     def in_steps(self) -> Iterator[None]:
@@ -59,7 +59,8 @@ class Interrupts:
         if self.stop.is_set():
             raise Interrupted("stopped after the last step of the stage; --resume goes on")
 
-    def _on_signal(self) -> None:
+    def ask(self) -> None:
+        """Stop as Ctrl-C does."""
         if self._in_steps and not self.stop.is_set():
             self.stop.set()
             self._tell("finishing this step, then a checkpoint ... (Ctrl-C again stops at once)")

@@ -23,7 +23,9 @@ from halyard.pipeline.report import Report, StageResult
 from halyard.pipeline.screen import Screen
 from halyard.pipeline.training import train
 from halyard.pipeline.walk import Walk, starting_model
+from halyard.runs.control import Control
 from halyard.runs.folder import RunFolder
+from halyard.runs.launch import started_by
 from model.snapshot import verify
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def run_pipeline(loaded: LoadedRecipe, folder: Path, *, resume: bool = False) ->
         run = RunFolder.open(folder)
         run.same_recipe(loaded.recipe)
     else:
-        run = RunFolder.create(folder.parent, folder.name, loaded.recipe)
+        run = RunFolder.create(folder.parent, folder.name, loaded.recipe, loaded.root)
     with run.lock(), quiet(run.logs / "driver.log") as terminal:
         screen = Screen(terminal)
         try:
@@ -69,9 +71,14 @@ async def _walk(loaded: LoadedRecipe, run: RunFolder, screen: Screen) -> None:
     with interrupts.handled():
         start = starting_model(recipe.model, loaded, run, "policy")
         screen.header(f"halyard  {recipe.name}", facts(recipe, run, start))
-        run.event("started", resumed=any(event["event"] == "started" for event in run.events()))
+        run.event("started", resumed=any(event["event"] == "started" for event in run.events()), who=started_by())
         report = Report(run.path, recipe)
-        async with watch(run.path / "waits.json"), await Cluster.start(recipe.cluster, logs=run.logs) as cluster:
+        control = Control(run, recipe, interrupts.ask)
+        async with (
+            watch(run.path / "waits.json"),
+            control.watch(),
+            await Cluster.start(recipe.cluster, logs=run.logs) as cluster,
+        ):
             interrupts.install()
             walk = Walk(
                 loaded=loaded,
@@ -79,6 +86,7 @@ async def _walk(loaded: LoadedRecipe, run: RunFolder, screen: Screen) -> None:
                 cluster=cluster,
                 screen=screen,
                 interrupts=interrupts,
+                control=control,
                 models={"policy": start},
             )
             walk.benchmarks = await held_out(walk)

@@ -19,6 +19,7 @@ from halyard.durable import sha256
 from halyard.pipeline.walk import starting_model
 from halyard.runs.atomic import new_folder
 from halyard.runs.folder import fingerprint
+from halyard.runs.reading.runs import changes
 from model.lineage import digest
 from model.load import load_processor
 from model.snapshot import MANIFEST, verify, write_manifest
@@ -56,6 +57,7 @@ async def train(stage: SftStage | RlStage, folder: StageFolder, walk: Walk) -> P
         with new_folder(target) as temporary:
             await learner.save_snapshot(temporary)
             lineage["metrics"] = folder.metrics()[-1]
+            lineage["changes"] = [one for one in changes(walk.run.path) if one["stage"] == stage.name]
             write_manifest(temporary, version=target.name, parent=parent, lineage=lineage)
         walk.run.event("snapshot", stage=stage.name, version=target.name)
     verify(target)
@@ -79,6 +81,7 @@ async def _sft(stage: SftStage, start: Path, folder: StageFolder, walk: Walk) ->
         progress=walk.screen.progress,
         event=walk.event(stage.name),
         stop=walk.interrupts.stop,
+        control=walk.control,
     )
     with walk.interrupts.in_steps():
         await sft.loop.train(stage, session)
@@ -107,6 +110,7 @@ async def _rl(stage: RlStage, start: Path, folder: StageFolder, walk: Walk) -> L
             progress=walk.screen.progress,
             event=walk.event(stage.name),
             stop=walk.interrupts.stop,
+            control=walk.control,
             seed=seed,
             benchmarks=walk.recipe.evaluate,
             held_out=walk.benchmarks,

@@ -16,6 +16,7 @@ from halyard.data.sources import Dataset, load
 from halyard.pipeline.interrupts import Interrupts
 from halyard.pipeline.screen import Screen
 from halyard.runs.atomic import new_folder
+from halyard.runs.control import Control
 from halyard.runs.folder import RunFolder
 from halyard.runs.reading.health import WARNINGS
 from halyard.runs.stage import StageFolder
@@ -41,6 +42,7 @@ class Walk:
     cluster: Cluster
     screen: Screen
     interrupts: Interrupts
+    control: Control
     models: dict[str, Path]
     benchmarks: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 

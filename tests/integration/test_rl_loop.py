@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.rl_stage import without_times
+from support.rl_stage import control, without_times
 
 from configs.cluster import ClusterConfig
 from configs.data import DataConfig
@@ -18,6 +18,7 @@ from halyard.cluster.cluster import Cluster
 from halyard.data.mixture import Mixture
 from halyard.data.sources import load
 from halyard.errors import Interrupted
+from halyard.runs.orders import give
 from halyard.runs.stage import StageFolder
 from model.build import build
 from model.load import load_processor
@@ -104,6 +105,7 @@ async def session(
             progress=parts.get("progress", lambda step, total, figures: None),
             event=lambda kind, **fields: print(kind, fields),
             stop=parts.get("stop", asyncio.Event()),
+            control=control(folder, stage),
             seed=seed,
             benchmarks=BENCHMARKS,
             held_out={"sums": dataset.rows},
@@ -140,8 +142,16 @@ async def test_on_policy_overlapping_and_resumed(policy: Path, tmp_path: Path) -
         assert [line["held_out"] for line in resumed] == [line["held_out"] for line in lines]
 
         stage = recipe(policy, max_staleness=1, algorithm={"preset": "dapo", "overlong": "keep"})
-        async with session(cluster, stage, policy, tmp_path / "overlapping") as overlapping:
-            await train(stage, overlapping)
+        folder = tmp_path / "overlapping"
+
+        def faster(step: int, total: int, figures: object) -> None:
+            if step == 1:
+                give(folder, "set", who="ops", stage=stage.name, key="optimizer.learning_rate", value=2e-3)
+
+        async with session(cluster, stage, policy, folder, progress=faster) as overlapping:
+            with overlapping.control.run.lock():
+                await train(stage, overlapping)
+        assert [line["learning_rate"] for line in overlapping.folder.metrics()] == [1e-3, 2e-3, 2e-3]
         assert [line["staleness_max"] for line in overlapping.folder.metrics()] == [0, 1, 1]
         assert all(line["engine_drift"] < 1e-3 for line in overlapping.folder.metrics())
     finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from configs.rewards import RewardsConfig
 from halyard.cluster.types import (
     Completion,
     GenerationRequest,
@@ -184,6 +185,7 @@ class FakeLearner:
         self.reference: Weights | None = None
         self.version = 0
         self.learnt: list[list[TrainSequence]] = []
+        self.rate = 0.5  # at the peak that a stage has by default
         self._gradients: dict[str, float] = {}
         self._blind = blind
         self._frozen = frozen
@@ -223,7 +225,7 @@ class FakeLearner:
         for name, tensor in table.items():
             if tensor.grad is not None:
                 self._gradients[name] = float(tensor.grad.norm())
-                self.weights[name] = (self.weights[name] - 0.5 * tensor.grad).detach()
+                self.weights[name] = (self.weights[name] - self.rate * tensor.grad).detach()
         self.version += 1
         self.learnt.append(list(sequences))
         await self.world.point()
@@ -231,7 +233,7 @@ class FakeLearner:
             version=self.version,
             loss=output.loss.item(),
             grad_norm=1.0,
-            learning_rate=0.5,
+            learning_rate=self.rate,
             tokens=sum(len(one.token_ids) for one in sequences),
             loss_tokens=sum(int(one.loss_mask.sum()) for one in sequences),
             sequences=len(sequences),
@@ -272,6 +274,10 @@ class FakeLearner:
         await engine.load(self.weights, version)
         return Transfer(version=version, tensors=2, bytes=0, seconds=0.0, pause_seconds=0.0)
 
+    async def set_learning_rate(self, peak: float) -> None:
+        await self.world.point()
+        self.rate = 0.5 * peak / 1e-6
+
     async def checksums(self) -> Mapping[str, str]:
         return {name: hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for name, tensor in self.weights.items()}
 
@@ -301,6 +307,7 @@ class FakeScorer:
     dull: float = 0.0
     fails: Callable[[int], bool] = field(default=lambda index: False)
     slept: int = 0
+    weights: tuple[float, ...] = (0.9, 0.1)
 
     async def score(self, samples: Sequence) -> list[Verdict]:
         await self.world.point()
@@ -308,6 +315,9 @@ class FakeScorer:
 
     def figures(self) -> dict[str, dict[str, float]]:
         return {}
+
+    def weigh(self, config: RewardsConfig) -> None:
+        self.weights = tuple(term.weight for term in config.terms)
 
     def _verdict(self, index: int, sample) -> Verdict:
         if self.fails(index):
@@ -319,7 +329,8 @@ class FakeScorer:
             answer = 0.0
         components = {"answer": answer, "format": structure}
         return Verdict(
-            reward=0.9 * answer + 0.1 * structure if sample.answer in known else answer, components=components
+            reward=self.weights[0] * answer + self.weights[1] * structure if sample.answer in known else answer,
+            components=components,
         )
 
 

@@ -9,11 +9,14 @@ from typing import Any
 from support.rl_fakes import FakeEngine, FakeLearner, FakeRenderer, FakeScorer, World
 
 from configs.cluster import Deadlines
-from configs.stages import RlStage
+from configs.recipe import Recipe
+from configs.stages import RlStage, SftStage
 from halyard.data.drawing import drawing
 from halyard.data.mixture import Mixture
 from halyard.data.sources import Dataset
 from halyard.data.types import ImageRef, Message, Row
+from halyard.runs.control import Control
+from halyard.runs.folder import RunFolder
 from halyard.runs.stage import StageFolder
 from rl.session import RlSession
 
@@ -69,9 +72,16 @@ def session(folder: Path, world: World, **parts: Any) -> RlSession:
         "progress": lambda step, total, figures: None,
         "event": lambda kind, **fields: events.append({"kind": kind, **fields}),
         "stop": asyncio.Event(),
+        "control": control(folder),
         "seed": 3,
     }
     return RlSession(**(defaults | parts))
+
+
+def control(folder: Path, *stages: RlStage | SftStage) -> Control:
+    """The driver's side of control over a run in that folder."""
+    recipe = Recipe.model_validate({"name": "tiny", "model": {"build": "nano"}, "stages": stages or (stage(),)})
+    return Control(RunFolder(folder), recipe, stop=lambda: None)
 
 
 def without_times(line: dict[str, Any]) -> dict[str, Any]:

@@ -71,9 +71,9 @@ class RunView:
 
 
 def list_runs(root: Path) -> list[RunView]:
-    """The runs of a folder, newest first."""
-    folders = [file.parent for file in root.glob("*/recipe.json")]
-    runs = [show_run(folder) for folder in folders if not folder.name.startswith(".")]
+    """The runs of a folder, newest first; what is none, or damaged, is left out."""
+    folders = [file.parent for file in root.glob("*/recipe.json") if not file.parent.name.startswith(".")]
+    runs = [show_run(folder) for folder in folders if is_run(folder)]
     return sorted(runs, key=lambda one: (one.created, one.name), reverse=True)
 
 
@@ -103,6 +103,14 @@ def show_run(run: Path) -> RunView:
         stage=stage,
         stages=tuple(_stage(run, index, one, "stopped" if state in _REST else "running") for index, one in stages),
     )
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's."""
+    try:
+        return bool(_content(folder))
+    except ConfigError:
+        return False
 
 
 def recipe(run: Path) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from support.recipes_for_tests import written
 from typer.testing import CliRunner, Result
 
 from halyard.cli.main import app
-from halyard.cli.run import choose_folder
 from halyard.cluster.origin import ROOT
 from halyard.errors import ConfigError
+from halyard.runs.folder import choose_folder
 
 SMALL_PLACES = ("cluster.engine.cpus=0.25", "cluster.learner.cpus=0.25")
 """So that the tests pass on a machine with one core."""

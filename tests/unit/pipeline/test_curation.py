@@ -91,6 +91,7 @@ def walk(tmp_path: Path, *stages: dict[str, Any], engine: Oracle | None = None) 
         "cluster": Cluster(engine or Oracle()),
         "screen": SimpleNamespace(progress=lambda *_: None, note=lambda *_, **__: None),
         "interrupts": None,
+        "control": None,
         "models": {"policy": tmp_path},
     }
     made = Walk(loaded=loaded, run=RunFolder.create(tmp_path, "run", recipe), **parts)

@@ -103,6 +103,22 @@ async def test_a_part_with_weight_0_is_asked_about_all_and_counts_nothing(monkey
     assert one.failures == {"seen": "timeout: killed after 1.0 s"}
 
 
+async def test_weights_are_changed_while_terms_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, one=table(1.0), two=table(0.0), three=table(None))
+
+    def written(first: float, second: float, third: float) -> list[dict[str, Any]]:
+        inner = {"type": "sum", "weight": second, "terms": [named("two"), named("three", weight=third)]}
+        return [named("one", weight=first), inner]
+
+    scorer = bench.scorer(*written(1.0, 3.0, 0.0))
+    (before,) = await scorer.score([sample("a")])
+    assert before.reward == pytest.approx(0.25)
+    for weights, reward in [((2.0, 2.0, 0.0), 0.5), ((1.0, 0.0, 1.0), 1.0), ((1.0, 3.0, 1.0), None)]:
+        scorer.weigh(RewardsConfig.model_validate({"terms": written(*weights)}))
+        (after,) = await scorer.score([sample("a")])
+        assert after.reward == (None if reward is None else pytest.approx(reward))
+
+
 async def test_a_minimum_stops_where_nothing_can_be_less(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, cheap=table(0.0, 0.7, -1.0), thinking=table(0.2, 0.9, 0.9, cost=4))
     least = {"type": "min", "terms": [{"type": "judge", "rubric": "thinking"}, named("cheap")]}

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.rl_stage import control
 
 from configs.stages import SftStage
 from halyard.cluster.types import LossFunction, TrainSequence, Update
@@ -20,6 +21,7 @@ from halyard.data.mixture import Mixture
 from halyard.data.sources import Dataset
 from halyard.data.types import Message, Row
 from halyard.errors import DataError, Interrupted
+from halyard.runs.orders import give
 from halyard.runs.stage import StageFolder
 from sft.loop import train
 from sft.sequences import Conversations
@@ -55,6 +57,7 @@ class Chain:
     def __init__(self) -> None:
         self.state = "random weights"
         self.steps = 0
+        self.peak = 0.0
         self.before_update = threading.Event()
 
     async def update(self, sequences: Sequence[TrainSequence], loss: LossFunction) -> Update:
@@ -67,7 +70,7 @@ class Chain:
             version=self.steps,
             loss=1.0,
             grad_norm=1.0,
-            learning_rate=0.1,
+            learning_rate=self.peak,
             tokens=tokens,
             loss_tokens=sum(int(one.loss_mask.sum()) for one in sequences),
             sequences=len(sequences),
@@ -75,6 +78,9 @@ class Chain:
             metrics={"nll": 1.0},
             seconds={"forward": 0.001},
         )
+
+    async def set_learning_rate(self, peak: float) -> None:
+        self.peak = peak
 
     async def evaluate(self, sequences: Sequence[TrainSequence], loss: LossFunction) -> Mapping[str, float]:
         return {"nll": float(sum(one.weights.sum() for one in sequences)), "confident": 0.5}
@@ -112,6 +118,7 @@ def session(path: Path, learner: Chain, *, rows: Sequence[Row] = ROWS, **changes
         "progress": lambda step, total, figures: None,
         "event": lambda kind, **fields: None,
         "stop": asyncio.Event(),
+        "control": control(path),
         **changes,
     }
     return SftSession(**fields)
@@ -146,6 +153,17 @@ async def test_a_resumed_stage_ends_with_the_same_state(tmp_path: Path, killed_a
     await train(stage(), again)
     assert learner.state == whole.state
     assert [line["step"] for line in again.folder.metrics()] == list(range(1, 10))
+
+
+async def test_the_learning_rate_is_changed_between_two_steps(tmp_path: Path) -> None:
+    def faster(step: int, total: int, figures: object) -> None:
+        if step == 2:
+            give(tmp_path, "set", who="ops", stage="basic", key="optimizer.learning_rate", value=3e-6)
+
+    live = session(tmp_path, Chain(), progress=faster, control=control(tmp_path, stage(steps=4)))
+    with live.control.run.lock():
+        await train(stage(steps=4), live)
+    assert [line["learning_rate"] for line in live.folder.metrics()] == [1e-6, 1e-6, 3e-6, 3e-6]
 
 
 async def test_stopping_finishes_the_step_and_checkpoints_it(tmp_path: Path) -> None:
