@@ -35,6 +35,9 @@ class SyntheticSource(_Source):
     """Whether the assistant's turn has the step-by-step trace, or the answer alone."""
     brief: Share = 0.0
     """Share of the traces that are cut to their last sentence, for data of balanced lengths."""
+    hasty: Share = 0.0
+    """Share of the traces that jump to a wrong conclusion, as some do in every corpus that nobody has checked. The
+    row's own answer stays the right one."""
     part: tuple[Share, Share] = (0.0, 1.0)
     """Which of the split's questions: those from the first share to below the second. Parts that do not overlap share
     no question, so that reinforcement learning can have problems that no fine-tuning has shown."""
@@ -46,6 +49,14 @@ class SyntheticSource(_Source):
         start, end = self.part
         if start >= end:
             raise ValueError(f"part is {start:g} to {end:g}, expected a first share below the second")
+        return self
+
+    @model_validator(mode="after")
+    def _traces_of_three_kinds(self) -> Self:
+        if self.brief + self.hasty > 1:
+            raise ValueError(
+                f"brief {self.brief:g} and hasty {self.hasty:g} are more than all traces: their sum is at most 1"
+            )
         return self
 
 

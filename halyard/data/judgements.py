@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from halyard.data.judge_prompt import consistency_messages
 from halyard.data.synthetic import FAMILIES, problems
+from halyard.data.synthetic.problem import another
 from halyard.data.types import Message, Row
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ def make(source: JudgementSource) -> list[Row]:
 def _agreeing(random: Random, reasoning: str, answer: str) -> tuple[str, str]:
     if random.random() < 0.5:
         return reasoning, answer
-    wrong = _another(random, answer)
+    wrong = another(random, answer)
     return _with_result(reasoning, answer, wrong), wrong
 
 
 def _disagreeing(random: Random, reasoning: str, answer: str) -> tuple[str, str]:
-    wrong = _another(random, answer)
+    wrong = another(random, answer)
     kind = random.randrange(3)
     if kind == 0:
         return reasoning, wrong
@@ -69,13 +70,3 @@ def _with_result(reasoning: str, answer: str, wrong: str) -> str:
     for place in list(re.finditer(rf"(?<![\d.]){old}(?!\d|\.\d)", reasoning))[:-3:-1]:
         reasoning = reasoning[: place.start()] + new + reasoning[place.end() :]
     return reasoning
-
-
-def _another(random: Random, answer: str) -> str:
-    """Another answer of the same unit, often one digit away."""
-    number, *unit = answer.split(maxsplit=1)
-    digits = list(number)
-    place = random.randrange(len(digits))
-    lowest = "1" if place == 0 and len(digits) > 1 else "0"
-    digits[place] = random.choice([digit for digit in "0123456789" if digit != digits[place] and digit >= lowest])
-    return " ".join(["".join(digits), *unit])

@@ -18,7 +18,7 @@ from random import Random
 from typing import TYPE_CHECKING, Literal
 
 from halyard.data.synthetic import charts, counting, describe, reading, stem, sums, tables
-from halyard.data.synthetic.problem import Generator, Problem, Split
+from halyard.data.synthetic.problem import Generator, Problem, Split, another
 from halyard.data.types import ImageRef, Message, Row
 from halyard.errors import DataError
 from halyard.tasks import Task
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from configs.data import SyntheticSource
 
 Mode = Literal["thinking", "direct"]
+Trace = Literal["whole", "brief", "hasty"]
 PATIENCE = 20
 """Draws without a new question after which questions may come again: the family has too few at this difficulty."""
 TRIES = 20_000
@@ -77,9 +78,16 @@ def make(source: SyntheticSource) -> list[Row]:
         index = i // len(source.families)
         row_id = f"{family}-{source.split}-{source.difficulty}-{source.seed}-{index}-{source.mode}"
         problem = next(streams[family])
-        row = to_row(problem, family, mode=source.mode, row_id=row_id, brief=problem.lot("brief") < source.brief)
-        rows.append(row)
+        rows.append(to_row(problem, family, mode=source.mode, row_id=row_id, trace=_trace(problem, source)))
     return rows
+
+
+def _trace(problem: Problem, source: SyntheticSource) -> Trace:
+    """How the problem is reasoned about in this source: the same way wherever the question comes again."""
+    lot = problem.lot("brief")
+    if lot < source.brief:
+        return "brief"
+    return "hasty" if lot < source.brief + source.hasty else "whole"
 
 
 def problems(
@@ -113,16 +121,17 @@ def _draw(family: str, split: Split, difficulty: float, part: tuple[float, float
     )
 
 
-def to_row(problem: Problem, family: str, *, mode: Mode, row_id: str, brief: bool = False) -> Row:
+def to_row(problem: Problem, family: str, *, mode: Mode, row_id: str, trace: Trace = "whole") -> Row:
     r"""The problem as a conversation.
 
-    Thinking: the reasoning (if `brief`, its last sentence), then the answer; direct: the answer alone. The answer
-    is in `\boxed{}` but for general families, which have no reasoning in either mode.
+    Thinking: the reasoning (of a `brief` trace its last sentence, of a `hasty` one a wrong last sentence), then the
+    answer that follows from it; direct: the answer alone. The answer is in `\boxed{}` but for general families, which
+    have no reasoning in either mode.
     """
     kind = FAMILIES[family]
     images = (ImageRef(drawing=problem.drawing),) if problem.drawing else ()
-    text = rf"\boxed{{{problem.answer}}}" if kind.boxed else problem.answer
-    reasoning = (problem.conclusion if brief else problem.reasoning) if mode == "thinking" else None
+    reasoning, answer = _reasoned(problem, trace) if mode == "thinking" else (None, problem.answer)
+    text = rf"\boxed{{{answer}}}" if kind.boxed else answer
     return Row(
         id=row_id,
         messages=(
@@ -134,3 +143,14 @@ def to_row(problem: Problem, family: str, *, mode: Mode, row_id: str, brief: boo
         family=family,
         source="synthetic",
     )
+
+
+def _reasoned(problem: Problem, trace: Trace) -> tuple[str | None, str]:
+    """The reasoning of a trace and the answer that it comes to; a hasty one errs alike whenever it is made."""
+    if problem.reasoning is None or trace == "whole":
+        return problem.reasoning, problem.answer
+    assert problem.conclusion is not None, "what is reasoned about has a last sentence"
+    if trace == "brief":
+        return problem.conclusion, problem.answer
+    wrong = another(Random(problem.key), problem.answer)
+    return problem.conclusion.replace(problem.answer, wrong), wrong

@@ -75,6 +75,20 @@ def scaled(difficulty: float, easiest: int, hardest: int) -> int:
     return round(easiest + difficulty * (hardest - easiest))
 
 
+def another(random: Random, answer: str) -> str:
+    """A wrong answer of the same unit, one digit away.
+
+    >>> another(Random(0), "7 m") != "7 m"
+    True
+    """
+    number, *unit = answer.split(maxsplit=1)
+    digits = list(number)
+    place = random.randrange(len(digits))
+    lowest = "1" if place == 0 and len(digits) > 1 else "0"
+    digits[place] = random.choice([digit for digit in "0123456789" if digit != digits[place] and digit >= lowest])
+    return " ".join(["".join(digits), *unit])
+
+
 def running_total(parts: list[tuple[str, int]]) -> str:
     """Steps that add the named numbers one by one.
 

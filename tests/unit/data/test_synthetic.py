@@ -236,6 +236,25 @@ def test_a_share_of_the_traces_is_cut_to_the_conclusion() -> None:
     assert all(a.endswith(b) and (a == b or b.startswith("so ")) for a, b in pairs)
 
 
+def test_hasty_traces_come_to_a_wrong_answer_beside_the_right_one() -> None:
+    whole, mixed = make(rows=1000), make(rows=1000, brief=0.2, hasty=0.3)
+    hasty = 0
+    for right, row in zip(whole, mixed, strict=True):
+        said, steps = row.messages[-1].text, str(row.messages[-1].reasoning)
+        assert row.answer == right.answer
+        if said == right.messages[-1].text:
+            assert str(right.messages[-1].reasoning).endswith(steps)
+        else:
+            hasty += 1
+            assert said == rf"\boxed{{{steps.removeprefix('so ').removesuffix('.')}}}" != rf"\boxed{{{row.answer}}}"
+    assert 250 < hasty < 350
+
+
+def test_more_traces_than_there_are_cannot_be_cut_short() -> None:
+    with pytest.raises(ValidationError, match=r"brief 0.6 and hasty 0.5 are more than all traces"):
+        SyntheticSource(brief=0.6, hasty=0.5)
+
+
 def test_parts_that_do_not_overlap_share_no_question() -> None:
     families = ("sum", "chart", "count", "table", "stem")
     first = {content(row) for row in make(families=families, rows=600, difficulty=0.25, part=(0.0, 0.6))}
