@@ -93,7 +93,7 @@ async def test_loopback_has_several_names(host) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "Basic abc", f"Bearer {KEY}x", "Bearer ", "Bearer ü", KEY])
-@pytest.mark.parametrize("path", ["/v1/models", "/", "/healthz/", "//healthz", "/metrics", "/invocations"])
+@pytest.mark.parametrize("path", ["/v1/models", "//", "/healthz/", "//healthz", "/metrics", "/invocations"])
 async def test_every_path_asks_for_a_key(keys, given, path) -> None:
     guarded, ended = gate(keys=keys)
     status, headers, body = await ask(guarded, path=path, headers={"authorization": given} if given else {})
@@ -159,3 +159,40 @@ async def test_a_refusal_tells_when_to_come_again() -> None:
     status, headers, body = await ask(gate(busy)[0])
     assert (status, headers["retry-after"]) == (429, "2")
     assert body == {"error": {"message": "too many", "type": "rate_limit_error", "param": None, "code": None}}
+
+
+async def test_the_page_comes_without_a_key_and_nothing_else_does(keys) -> None:
+    for path in ("/", "/favicon.ico", "/_nicegui/3.18.0/static/vue.js", "/_nicegui_ws/socket.io/"):
+        assert (await ask(gate(keys=keys)[0], path=path))[0] == 200
+    for path in ("//", "/v1/models", "/_nicegui", "/_niceguix/", "/x/_nicegui/"):
+        assert (await ask(gate(keys=keys)[0], path=path))[0] == 401
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:9000"])
+async def test_the_page_is_not_used_from_another(keys, origin) -> None:
+    status, _, body = await ask(gate(keys=keys)[0], path="/", headers={"origin": origin})
+    assert (status, body["error"]["code"]) == (421, "wrong_origin")
+    assert (await ask(gate(keys=keys)[0], path="/", headers={"origin": "http://127.0.0.1:8000"}))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "origin", "host", "opened"),
+    [
+        ("/_nicegui_ws/socket.io/", "http://localhost:8000", "localhost:8000", True),
+        ("/_nicegui_ws/socket.io/", "https://evil.example", "localhost:8000", False),
+        ("/_nicegui_ws/socket.io/", "https://evil.example", "evil.example", False),
+        ("/v1/models", "http://localhost:8000", "localhost:8000", False),
+    ],
+)
+async def test_only_the_page_itself_opens_its_socket(path: str, origin: str, host: str, opened: bool) -> None:
+    async def accept(scope, receive, send) -> None:
+        await send({"type": "websocket.accept"})
+
+    sent: list = []
+
+    async def send(message) -> None:
+        sent.append(message["type"])
+
+    headers = [(b"origin", origin.encode()), (b"host", host.encode())]
+    await gate(accept)[0]({"type": "websocket", "path": path, "headers": headers}, None, send)
+    assert sent == ["websocket.accept" if opened else "websocket.close"]
