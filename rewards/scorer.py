@@ -44,6 +44,11 @@ class Response(Protocol):
         """The mode that was asked for."""
         ...
 
+    @property
+    def prompt(self) -> str:
+        """The text of the question, which lists the options of a multiple choice."""
+        ...
+
 
 class Scorer:
     """The rewards of a stage, live."""
@@ -104,7 +109,10 @@ class Scorer:
     async def grade(self, responses: Sequence[Response]) -> list[Verdict]:
         """The verdicts of rules alone, for benchmarks: the reward is the answer's, "format" a component beside it."""
         split_ = [split(one.text, one.thinking) for one in responses]
-        answered = [Answered(part.answer, one.reference, one.task) for part, one in zip(split_, responses, strict=True)]
+        answered = [
+            Answered(part.answer, one.reference, one.task, one.prompt)
+            for part, one in zip(split_, responses, strict=True)
+        ]
         grades = await self._grader.grade(answered)
         forms = [judge_format(one.text, one.thinking, one.task).score or 0.0 for one in responses]
         return [_graded(grade, form) for grade, form in zip(grades, forms, strict=True)]

@@ -34,12 +34,13 @@ class Generates(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A response to be graded: its whole text, the right answer, how to compare, and the mode asked for."""
+    """A response to be graded: its whole text, the right answer, how to compare, the mode and the question asked."""
 
     text: str
     reference: str | None
     task: Task
     thinking: bool
+    prompt: str
 
 
 Grade = Callable[[Sequence[Answer]], Awaitable[list[Verdict]]]
@@ -129,6 +130,7 @@ async def _graded(one: _Question, completions: Sequence[Completion], renderer: R
             reference=prompt.answer,
             task=prompt.task,
             thinking=prompt.thinking,
+            prompt="\n".join(message.text for message in prompt.messages),
         )
         for completion in completions
     ]

@@ -12,7 +12,7 @@ from configs.stages import FilterStage, HardCasesStage, HarvestStage, RlStage
 from halyard.cluster.types import GenerationRequest
 from halyard.data import curate
 from halyard.data.chat import to_chat
-from halyard.data.prompts import to_prompt
+from halyard.data.prompts import question, to_prompt
 from halyard.data.rows import write_jsonl
 from halyard.durable import replaced
 from halyard.errors import DataError
@@ -171,6 +171,7 @@ class Questions:
                 reference=row.answer,
                 task=row.task,
                 thinking=self._thinking,
+                prompt="\n".join(message.text for message in question(row)),
             )
             for one in completions
         ]

@@ -153,17 +153,20 @@ async def test_grading_knows_rules_alone() -> None:
         reference: str | None
         task: Any
         thinking: bool
+        prompt: str = ""
 
     judged = scorer(("answer", AnswerTerm(), Says(1.0)))
-    right, wrong, inside, unknown = await judged.grade(
+    right, wrong, inside, unknown, chosen = await judged.grade(
         [
             Answer(RIGHT, "5", "math", True),
             Answer(r"\boxed{6}", "5", "math", False),
             Answer(r"<think>\boxed{5}</think>", "5", "math", True),
             Answer("5", None, "exact", False),
+            Answer(r"\boxed{\text{carbon dioxide}}", "B", "stem", False, "Which gas? A. oxygen B. carbon dioxide"),
         ]
     )
     assert (right.reward, right.components) == (1.0, {"answer": 1.0, "format": 1.0})
     assert (wrong.reward, wrong.components["format"]) == (0.0, 1.0)
     assert (inside.reward, inside.components["format"]) == (0.0, 0.0)
     assert (unknown.reward, unknown.status) == (None, "failed")
+    assert chosen.reward == 1.0
