@@ -24,6 +24,8 @@ CANCELLATION = 1e-10
 LARGEST_EXPONENT = 100_000
 LARGEST_FACTORIAL = 1_000
 LARGEST_GAMMA = 171.0
+CONSTANT = "C"
+r"""A constant of integration: with it, \ln x stands for \ln|x|, as most people write it; without it, it does not."""
 POSITIVE = 3
 """Points with positive letters alone at which floating point is to agree."""
 SIZES = ((0.3, 0.9), (1.5, 2.9), (1.04, 1.2), (0.8, 0.95), (1.1, 1.4))
@@ -174,13 +176,16 @@ def _nearly_equal(first: Tree, second: Tree, names: frozenset[str]) -> bool | No
     draw = random.Random(1)
     wanted = POSITIVE if names else 1
     agreed, unclear = 0, False
+    bars_count = CONSTANT not in names and _has_bars(first) != _has_bars(second)
     for i, sizes in enumerate((*SIZES, *MIXED_SIZES) if names else SIZES[:1]):
         positive = i < len(SIZES)
         if positive and agreed == wanted:
             continue
+        point = _point(names, draw, sizes, (1,) if positive else (-1, 1, -1))
         try:
-            found = _agree(first, second, _point(names, draw, sizes, (1,) if positive else (-1, 1, -1)))
+            found = _agree(first, second, point)
         except (ArithmeticError, ValueError):
+            unclear = unclear or (bars_count and _has_value(first, point) != _has_value(second, point))
             continue
         if found is False and positive:
             return False
@@ -192,6 +197,18 @@ def _nearly_equal(first: Tree, second: Tree, names: frozenset[str]) -> bool | No
 def _point(names: frozenset[str], draw: random.Random, sizes: tuple[float, float], signs: tuple[int, ...]) -> Point:
     point: dict[str, complex] = {name: draw.choice(signs) * draw.uniform(*sizes) for name in sorted(names)}
     return {**point, BASE: _BASE}
+
+
+def _has_bars(tree: Tree) -> bool:
+    return tree.operation == "abs" or any(map(_has_bars, tree.children))
+
+
+def _has_value(tree: Tree, point: Point) -> bool:
+    try:
+        _evaluate(tree, point)
+    except (ArithmeticError, ValueError):
+        return False
+    return True
 
 
 def _agree(first: Tree, second: Tree, point: Point) -> bool | None:

@@ -7,12 +7,13 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewards.identity import identity, proportional, value
 
 SAME = [
+    (r"\ln x+C", r"\ln|x|+C"), (r"2\ln x", r"\ln x^2"), (r"(n+1)!", r"(n+1)n!"), (r"\binom{n}{2}", "n(n-1)/2"),
     ("(x+1)^2", "x^2+2x+1"), (r"2\sqrt{3}", r"\sqrt{12}"), (r"\frac{1}{\sqrt2}", r"\frac{\sqrt2}{2}"), ("3!", "6"),
     (r"\sin^2 x+\cos^2x", "1"), (r"\sin 2x", r"2\sin x\cos x"), (r"\pi r^2", r"r^2\pi"), (r"\binom{5}{2}", "10"),
     (r"\ln e^2", "2"), (r"\log_2 8", "3"), (r"e^{i\pi}", "-1"), (r"\sqrt{-1}", "i"), (r"1\frac12", r"\frac32"),
@@ -23,7 +24,7 @@ SAME = [
     (r"\sqrt{x^2}", "|x|"), (r"3\ln|x|+C", r"C+3\ln\left|x\right|"), ("|-3|", "3"),
     (r"|x|\cdot|y|", r"\lvert xy\rvert"),
     ("(|x|)^2", "x^2"), (r"\frac{|x-1|}{2}", "|(1-x)/2|"), ("|(|x|+1)|", "|x|+1"),
-    (r"\ln x^2", r"2\ln x"), (r"3\log x+\log 7", r"\log(7x^3)"), (r"\ln x", r"\ln|x|"),
+    (r"\ln x^2", r"2\ln x"), (r"3\log x+\log 7", r"\log(7x^3)"),
     ("2**3", "8"), (r"\left(a+b\right)\,c", "ac+bc"), ("2^{-1}", "0.5"),
 ]  # fmt: skip
 OTHER = [
@@ -39,6 +40,7 @@ UNDECIDED = [
     ("x+1", "X+1"), (r"\sqrt{x^2}", "x"), ("2^{10^9}", "1"), ("9^{9^{9^9}}", "5"), ("", "1"),
     ("5!!", "15"), (r"\frac", "1"), ("0/0", "1"), ("1/0", "5"), ("sin", "sin"),
     ("10^{400}", "10^{398}*10^2"), ("(", ")"),
+    (r"\ln x", r"\ln|x|"), (r"x\ln|x|-x", r"x\ln x-x"),
     (r"30^\circ", "30"), (r"\int x", "x"), ("x'", "x"), ("٣", "3"), ("a=b", "b=a"), ("1,000", "1000"), (r"\pm 1", "1"),
     (r"\frac{1}{\sqrt{10^{12}+1}+10^6}", r"\sqrt{10^{12}+1}-10^6"),
 ]  # fmt: skip
@@ -97,6 +99,7 @@ def test_what_has_no_value(latex: str) -> None:
     assert value(latex) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=4), st.integers(-3, 3).filter(bool))
 def test_roots_of_a_polynomial_give_its_coefficients(roots: list[int], scale: int) -> None:
     """Vieta's formulas, worked out on lists of coefficients."""
@@ -111,6 +114,7 @@ def test_roots_of_a_polynomial_give_its_coefficients(roots: list[int], scale: in
     assert identity(factored, expanded + "+1") is False
 
 
+@settings(deadline=None)
 @given(st.fractions(max_denominator=999), st.fractions(max_denominator=999))
 def test_sums_of_fractions_are_exact(one: Fraction, other: Fraction) -> None:
     latex = [rf"(\frac{{{n.numerator}}}{{{n.denominator}}})" for n in (one, other, one + other)]
@@ -118,6 +122,7 @@ def test_sums_of_fractions_are_exact(one: Fraction, other: Fraction) -> None:
     assert identity(f"{latex[0]}+{latex[1]}", latex[2] + r"+\frac{1}{1000}") is not True
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=r"\frac{}()[]^_!+-*/x12ei. sqrtpnlog", max_size=320))
 def test_any_text_is_decided_in_bounded_time(text: str) -> None:
     began = time.process_time()
