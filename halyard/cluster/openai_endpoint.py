@@ -1,7 +1,7 @@
 """A chat-completions endpoint in OpenAI's shape over an engine of the run, on this machine's loopback.
 
 It is how a judge that the pipeline trained is asked: by the same HTTP client as one from elsewhere. Text
-messages only, answers without reasoning, no streaming.
+messages only, answers without reasoning, no streaming, no structured output.
 """
 
 from __future__ import annotations
@@ -40,8 +40,17 @@ class TextMessage(BaseModel):
     content: str
 
 
+class PlainText(BaseModel):
+    """The one form of answers that is served."""
+
+    type: Literal["text"]
+
+
 class ChatRequest(BaseModel):
-    """The part of OpenAI's request that is served; what else a client sends is left alone."""
+    """The part of OpenAI's request that is served; what else a client sends is left alone.
+
+    A form that answers are to have cannot be left alone: a client that asks for one relies on it.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -55,6 +64,7 @@ class ChatRequest(BaseModel):
     n: Annotated[int, Field(ge=1, le=64)] = 1
     logprobs: bool = False
     stream: Literal[False] = False
+    response_format: PlainText | None = None
 
 
 @asynccontextmanager

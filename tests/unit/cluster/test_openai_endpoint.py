@@ -102,6 +102,7 @@ async def test_without_a_seed_requests_differ(client, engine):
         ({"messages": []}, 400, "messages: List should have at least 1 item"),
         ({"temperature": -1}, 400, "temperature"),
         ({"stream": True}, 400, "stream"),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, 400, "response_format.type"),
         ({"model": "gpt"}, 404, "no model 'gpt' here, only 'judge'"),
     ],
 )
