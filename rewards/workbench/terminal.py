@@ -14,8 +14,8 @@ from rewards.workbench.page import Cell, Page, Table, written
 
 CUT = 120
 GAP, NARROWEST = 2, 12
-FILE_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe."""
+FILE_WIDTH = 10_000
+"""Columns of a table that goes to a file or a pipe, where nothing is cut but texts beyond `CUT`."""
 COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "plain": ""}
 
 
