@@ -17,7 +17,7 @@ from serving.dashboard.view import Desk
 from serving.errors import Refusal
 from serving.gate import Gate, fault, refusal_of
 from serving.keys import Keys
-from serving.routes import openai, probes, snapshots
+from serving.routes import events, openai, probes, runs, snapshots
 from serving.service import Service
 
 _TAGS = ("body", "plain", "parts", "query", "path")
@@ -35,7 +35,7 @@ def make_app(service: Service, keys: Keys | None) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.service = service
-    for router in (probes.router, openai.router, snapshots.router):
+    for router in (probes.router, openai.router, snapshots.router, events.router, runs.read, runs.write):
         app.include_router(router)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _http)

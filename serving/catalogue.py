@@ -81,6 +81,11 @@ class Catalogue:
         """Folders of those that are runs, by name."""
         return {name: path for name, path in self._sources if _is_run(path)}
 
+    def add(self, run: Path) -> None:
+        """Have the snapshots of one more run be served, as they appear."""
+        if run.absolute() not in [path for _, path in self._sources]:
+            self._sources.append((_run_name(run), run.absolute()))
+
     def scan(self) -> list[Snapshot]:
         """Look for snapshots; those that were not known before come back.
 

@@ -26,6 +26,7 @@ from serving.figures import Answered, Figures
 from serving.images import Images
 from serving.metrics import Metrics
 from serving.pool import Pool
+from serving.runs import Runs, root_of
 from serving.slots import Holder
 
 log = logging.getLogger("halyard.serving")
@@ -51,6 +52,7 @@ class Service:
         self.catalogue.scan()
         self.aliases = Aliases(state, self.catalogue)
         self.pool = Pool(engines, self.catalogue, config)
+        self.runs = Runs(root_of(paths[0]), self.catalogue.run_folders, started=self.catalogue.add)
         self.images = Images(config.limits, Fetcher(config.image_hosts))
         self.metrics = Metrics(self.pool, self.catalogue)
         self.figures: defaultdict[str, Figures] = defaultdict(Figures)

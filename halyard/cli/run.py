@@ -14,7 +14,7 @@ from halyard.errors import ConfigError
 
 def run(
     recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a YAML file; a resumed run knows its own.")
+        str | None, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a YAML file; a run has its own.")
     ] = None,
     overrides: Overrides = None,
     name: Annotated[str | None, typer.Option(help="What to call the run; RECIPE-001 and so on if left out.")] = None,

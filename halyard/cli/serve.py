@@ -41,6 +41,6 @@ def serve(
 
 def default_state(path: Path) -> Path:
     """The folder of the aliases of what is served: `.serving` beside the run, or beside the run of a snapshot."""
-    path = path.absolute()
-    run = path.parent.parent if path.parent.name == "snapshots" else path
-    return run.parent / ".serving"
+    from serving.runs import root_of
+
+    return root_of(path) / ".serving"

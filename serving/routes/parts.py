@@ -24,13 +24,14 @@ TheService = Annotated[Service, Depends(_service)]
 TheExchange = Annotated[Exchange, Depends(_exchange)]
 
 
-def needs(scope: Scope) -> Any:
-    """A dependency that refuses callers whose key lacks a scope."""
+def needs(*scopes: Scope) -> Any:
+    """A dependency that refuses callers whose key has none of the scopes."""
 
     def check(exchange: TheExchange) -> None:
         caller = exchange.caller
-        if caller is None or scope not in caller.scopes:
-            raise Refusal(403, f"the key {who(exchange)} lacks the scope {scope}", code="missing_scope")
+        if caller is None or caller.scopes.isdisjoint(scopes):
+            lacking = " or ".join(scopes)
+            raise Refusal(403, f"the key {who(exchange)} lacks the scope {lacking}", code="missing_scope")
 
     return Depends(check)
 
