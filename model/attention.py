@@ -91,13 +91,15 @@ def _read_packing(decoder: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tu
     config: Any = decoder.config
     if position_ids is None or config._attn_implementation != PACKED:
         return args, kwargs
-    if len(position_ids) != 1:
-        raise ValueError(f"a pack is one row of tokens, but there are {len(position_ids)}: lay them end to end")
-    return args, {**kwargs, "packing": Packing.of(position_ids), "use_cache": False}
+    # Where positions have several directions, the first row counts the tokens of a sequence.
+    counted = position_ids[0] if position_ids.ndim == 3 else position_ids
+    if len(counted) != 1:
+        raise ValueError(f"a pack is one row of tokens, but there are {len(counted)}: lay them end to end")
+    return args, {**kwargs, "packing": Packing.of(counted), "use_cache": False}
 
 
 def pack_sequences(decoder: nn.Module) -> None:
-    """Let a decoder (`Qwen3Model`, `Qwen3MoeModel`) whose attention is "packed" read position ids as packs."""
+    """Let a decoder (`Qwen3Model`, `Qwen3VLTextModel`, ...) whose attention is "packed" read position ids as packs."""
     decoder.register_forward_pre_hook(_read_packing, with_kwargs=True)
 
 

@@ -1,4 +1,4 @@
-"""How a conversation is laid out in tokens: ChatML as SAIL-VL2's policies and as Qwen3 write it.
+"""How a conversation is laid out in tokens: ChatML as SAIL-VL2's policies, Qwen3 and other families write it.
 
 All formats end a turn with `<|im_end|>`, which is the end-of-turn token that a policy writes itself, and none
 opens `<think>` in the prompt: in thinking mode the policy does. They differ in how the prompt shows the mode, in
@@ -7,7 +7,7 @@ the line breaks around images and reasoning, and in what becomes of earlier turn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 START = "<|im_start|>"
@@ -163,5 +163,26 @@ QWEN3 = ChatFormat(
     keeps_history=False,
 )
 """As the template in Qwen3's model folders."""
+
+CHATML = ChatFormat(
+    name="ChatML",
+    after_turn="\n",
+    around_reasoning="\n",
+    before_answer="\n\n",
+    mode="request",
+    keeps_history=True,
+    request=_REQUEST,
+)
+"""Turns and nothing else, as the templates of Qwen3's and Qwen3-VL's Instruct folders; images stand as they are.
+
+Their policies know no switch between the modes: thinking is asked for by the sentence that SAIL-VL2's thinking models
+are asked with, and reasoning is laid out as Qwen3's.
+"""
+
+QWEN2_5_VL = replace(CHATML, name="Qwen2.5-VL", default_system="You are a helpful assistant.")
+"""As the template in Qwen2.5-VL's folders."""
+
+INTERNVL = replace(CHATML, name="InternVL", after_image="\n")
+"""As the template in InternVL's folders for transformers."""
 
 FORMATS = (SAIL_VL2, RELEASED, QWEN3)

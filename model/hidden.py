@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from model.sail_vl2 import SailVl2ForConditionalGeneration
+from model.families import family_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,13 @@ def hidden_states(
 ) -> DecoderOutput:
     """The decoder's output for a pack: `input_ids` and `position_ids` [1, tokens].
 
-    `pixel_values` are [images, 3, size, size] or None; those of native resolution are [patches, 3, patch size, patch
-    size], with `image_grids` [images, 2]. Policies without a vision tower take None.
+    `pixel_values` are what the family's sight stacked, [images, 3, size, size] for SAIL-VL2, or None; where images
+    differ in size they are [patches, ...], with `image_grids` [images, 2]. Policies that read text only take None.
     """
-    if isinstance(policy, SailVl2ForConditionalGeneration):
-        decoder: Any = policy.language_model.model
-        inputs: dict[str, Any] = {"inputs_embeds": policy.embed(input_ids, pixel_values, image_grids)}
-    else:
-        decoder, inputs = policy.base_model, {"input_ids": input_ids}
+    inputs = family_of(policy).decoder_inputs(policy, input_ids, position_ids, pixel_values, image_grids)
     if experts_per_token(policy):
         inputs["output_router_logits"] = True
-    output = decoder(**inputs, position_ids=position_ids, use_cache=False)
+    output = policy.get_decoder()(**inputs, use_cache=False)
     return DecoderOutput(output.last_hidden_state[0], tuple(output.get("router_logits") or ()))
 
 
@@ -45,4 +41,4 @@ def experts_per_token(policy: PreTrainedModel) -> int:
 
 def silent_token(policy: PreTrainedModel) -> int | None:
     """The token that the policy never writes (`silence_image_token`), if there is one."""
-    return policy.config.image_token_id if isinstance(policy, SailVl2ForConditionalGeneration) else None
+    return policy.config.image_token_id if family_of(policy).marks else None

@@ -7,30 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    AutoTokenizer,
-    PreTrainedModel,
-    Qwen3ForCausalLM,
-    Qwen3MoeForCausalLM,
-)
+from jinja2 import TemplateError
+from PIL import Image
+from transformers import PreTrainedModel
 
 from halyard.errors import SnapshotError
-from model import registry, released
+from model import registry
 from model.attention import PACKED, pack_sequences
-from model.chat_format import FORMATS, SAIL_VL2
+from model.chat_format import SAIL_VL2, ChatFormat
+from model.families import FAMILIES
+from model.families.family import Family
 from model.linear import use_onednn
 from model.norm import use_lean_norms
 from model.quiet import quiet
 from model.render import ChatMessage, Renderer
-from model.sail_vl2 import SailVl2ForConditionalGeneration, SailVl2ImageProcessor, SailVl2Processor
+from model.sight import SAIL_VL2_MARKS, Sight
 from model.weight_files import misfit
-
-ARCHITECTURES: dict[str, type[PreTrainedModel]] = {
-    "sail_vl2": SailVl2ForConditionalGeneration,
-    released.MODEL_TYPE: SailVl2ForConditionalGeneration,
-    "qwen3": Qwen3ForCausalLM,
-    "qwen3_moe": Qwen3MoeForCausalLM,
-}
 
 
 def architecture(path: Path) -> str:
@@ -48,8 +40,8 @@ def architecture(path: Path) -> str:
         kind = json.loads(config.read_text(encoding="utf-8"))["model_type"]
     except (ValueError, KeyError, TypeError) as error:
         raise SnapshotError(f"{config} is no model configuration: expected JSON with a model_type") from error
-    if kind not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
+    if kind not in FAMILIES:
+        known = ", ".join(FAMILIES)
         raise SnapshotError(f"{config}: model_type is {kind}, which Halyard does not know; expected one of {known}")
     return kind
 
@@ -64,12 +56,12 @@ def load_policy(path: Path, *, dtype: torch.dtype, attention: str = PACKED) -> P
         SnapshotError: the folder is missing or broken, its architecture is unknown, or its weights do not fit it.
     """
     registry.register()
-    kind = architecture(path)
+    family = FAMILIES[architecture(path)]
     try:
         with quiet():
-            loaded: Any = ARCHITECTURES[kind].from_pretrained(
+            loaded: Any = family.architecture.from_pretrained(
                 path,
-                config=released.read_config(path) if kind == released.MODEL_TYPE else None,
+                config=family.config(path),
                 dtype=dtype,
                 attn_implementation=attention,
                 output_loading_info=True,
@@ -95,60 +87,81 @@ def load_processor(path: Path) -> Renderer:
     Raises:
         SnapshotError: the folder is missing, has no tokenizer, or has a chat template that Halyard cannot write.
     """
-    registry.register()
-    kind = architecture(path)
+    family = FAMILIES[architecture(path)]
     try:
-        if kind in ("sail_vl2", released.MODEL_TYPE):
-            ours = kind == "sail_vl2"
-            processor = SailVl2Processor.from_pretrained(path) if ours else released.read_processor(path)
-            return _checked(path, processor.tokenizer, processor.image_processor)
-        return _checked(path, AutoTokenizer.from_pretrained(path), None)
+        tokenizer, sight = family.reader(path)
     except (OSError, ValueError, TypeError) as error:
         raise SnapshotError(f"the tokenizer in {path} cannot be read: {_one_line(error)}") from error
+    return _checked(path, family, tokenizer, sight)
 
 
-def _checked(path: Path, tokenizer: Any, visual: SailVl2ImageProcessor | None) -> Renderer:
-    """A renderer in the first format that gives the ids of the tokenizer's own template."""
+def _checked(path: Path, family: Family, tokenizer: Any, sight: Sight | None) -> Renderer:
+    """A renderer in the first of the family's formats that gives the ids of the tokenizer's own template."""
     if tokenizer.chat_template is None:
         raise SnapshotError(f"{path} has a tokenizer without a chat template; expected ChatML, as in Qwen3's folders")
-    for chat_format in FORMATS:
+    for chat_format in family.formats:
         try:
-            renderer = Renderer(tokenizer, chat_format, visual)
-            if all(_agrees(renderer, thinking=thinking) for thinking in (True, False)):
+            renderer = Renderer(tokenizer, chat_format, sight, family.marks or SAIL_VL2_MARKS)
+            if all(_agrees(renderer, thinking=thinking) for thinking in _modes(chat_format)):
                 return renderer
-        except TypeError:  # a control token of this format is not in the vocabulary
+        except (TypeError, TemplateError):  # the vocabulary lacks a control token of it; the template takes no images
             continue
-    names = " or ".join(chat_format.name for chat_format in FORMATS)
+    names = " or ".join(chat_format.name for chat_format in family.formats)
+    ours = f", {SAIL_VL2.name}'s being `model.chat_format.SAIL_VL2.template`" if SAIL_VL2 in family.formats else ""
     raise SnapshotError(
-        f"the chat template in {path} is not one that Halyard can write: expected ids as {names} lay them out, "
-        f"{SAIL_VL2.name}'s being `model.chat_format.SAIL_VL2.template`"
+        f"the chat template in {path} is not one that Halyard can write: expected ids as {names} lay them out{ours}"
     )
 
 
+def _modes(chat_format: ChatFormat) -> tuple[bool, ...]:
+    """Thinking or not: what can be compared. A family's own template knows nothing of a request for reasoning."""
+    return (False,) if chat_format.mode == "request" and chat_format.template is None else (True, False)
+
+
 def _agrees(renderer: Renderer, *, thinking: bool) -> bool:
+    """Whether chats of texts, with and without a system turn, and one of images have the template's ids."""
     chat = [
         ChatMessage("system", "Be short."),
         ChatMessage("user", "2 + 3?"),
         ChatMessage("assistant", "5", reasoning="two and three."),
         ChatMessage("user", "And 2 more?"),
     ]
-    answered = [*chat, ChatMessage("assistant", "\\boxed{7}", reasoning="5 + 2 = 7.")]
-    prompt = renderer.prompt(chat, thinking=thinking).token_ids.tolist()
-    conversation = renderer.conversation(answered, thinking=thinking).token_ids.tolist()
-    return prompt == template_ids(renderer.tokenizer, chat, thinking=thinking, prompt=True) and (
-        conversation == template_ids(renderer.tokenizer, answered, thinking=thinking, prompt=False)
-    )
+    answer = ChatMessage("assistant", "\\boxed{7}", reasoning="5 + 2 = 7.")
+    for asked in (chat, chat[1:]):
+        prompt = renderer.prompt(asked, thinking=thinking).token_ids.tolist()
+        answered = renderer.conversation([*asked, answer], thinking=thinking).token_ids.tolist()
+        if prompt != template_ids(renderer.tokenizer, asked, thinking=thinking, prompt=True):
+            return False
+        if answered != template_ids(renderer.tokenizer, [*asked, answer], thinking=thinking, prompt=False):
+            return False
+    return renderer.image_token_id is None or _places_images(renderer, thinking=thinking)
+
+
+def _places_images(renderer: Renderer, *, thinking: bool) -> bool:
+    """Whether two images stand where the template has them; it may leave their marks to a processor."""
+    white = Image.new("RGB", (64, 64), "white")
+    chat = [ChatMessage("user", "Which is larger?", (white, white))]
+    ours = renderer.prompt(chat, thinking=thinking).token_ids.tolist()
+    theirs = template_ids(renderer.tokenizer, chat, thinking=thinking, prompt=True)
+    each = renderer.visual_tokens([white.size] * 2)[0]
+    return renderer.without_marks(ours, each) == renderer.without_marks(theirs)
 
 
 def template_ids(tokenizer: Any, chat: list[ChatMessage], *, thinking: bool, prompt: bool) -> list[int]:
-    """Ids of a chat of texts as the tokenizer's own template has them."""
-    messages = [{"role": m.role, "content": m.text} for m in chat]
+    """Ids of a chat as the tokenizer's own template has them, each image being one placeholder."""
+    messages: list[dict[str, Any]] = [{"role": m.role, "content": _content(m)} for m in chat]
     for message, turn in zip(messages, chat, strict=True):
         if thinking and turn.reasoning is not None:
             message["reasoning_content"] = turn.reasoning
     return tokenizer.apply_chat_template(
         messages, add_generation_prompt=prompt, enable_thinking=thinking, return_dict=False
     )
+
+
+def _content(message: ChatMessage) -> str | list[dict[str, str]]:
+    if not message.images:
+        return message.text
+    return [{"type": "image"} for _ in message.images] + [{"type": "text", "text": message.text}]
 
 
 _PROBLEMS = {"missing_keys": "lack", "mismatched_keys": "have another shape for", "unexpected_keys": "also have"}

@@ -21,8 +21,7 @@ from transformers import PreTrainedTokenizerFast
 
 from halyard.errors import DataError
 from model.chat_format import DIRECT, END, START, THINK, THINK_END, THINKING, ChatFormat
-from model.sail_vl2.images import SailVl2ImageProcessor
-from model.sail_vl2.processing import IMAGE_END, IMAGE_START, IMAGE_TOKEN
+from model.sight import SAIL_VL2_MARKS, ImageMarks, Sight
 from model.video import Video
 
 
@@ -108,11 +107,16 @@ class Renderer:
     """Writes conversations for one policy and reads what the policy wrote. `model.load.load_processor` makes one."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerFast, chat_format: ChatFormat, visual: SailVl2ImageProcessor | None = None
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        chat_format: ChatFormat,
+        visual: Sight | None = None,
+        marks: ImageMarks = SAIL_VL2_MARKS,
     ) -> None:
         self.tokenizer: Any = tokenizer  # its methods are typed for batches and single texts at once
         self.chat_format = chat_format
         self._visual = visual
+        self._marks = marks
         # A copy that reads control tokens in text as plain characters.
         self._plain = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         self._plain.encode_special_tokens = True
@@ -127,7 +131,7 @@ class Renderer:
     @property
     def image_token_id(self) -> int | None:
         """The token that image features are written over; None when the policy takes no images."""
-        return self.id_of(IMAGE_TOKEN) if self._visual else None
+        return self.id_of(self._marks.token) if self._visual else None
 
     @property
     def vocab_size(self) -> int:
@@ -137,6 +141,15 @@ class Renderer:
     def id_of(self, token: str) -> int:
         """The id of a control token."""
         return self.tokenizer.convert_tokens_to_ids(token)
+
+    def without_marks(self, ids: Iterable[int], each: int = 1) -> list[int]:
+        """Ids without the marks around images, and of every `each` placeholders the first."""
+        marks, kept, placeholders = (self.id_of(self._marks.start), self.id_of(self._marks.end)), [], 0
+        for one in ids:
+            placeholders += one == self.image_token_id
+            if one not in marks and not (one == self.image_token_id and (placeholders - 1) % each):
+                kept.append(one)
+        return kept
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of tokens for people and rewards: `<think>` and `</think>` stay, other control tokens do not."""
@@ -214,7 +227,7 @@ class Renderer:
         elif self.chat_format.mode == "request" and thinking:
             for piece in re.split(f"({THINK}|{THINK_END})", self.chat_format.request):
                 if piece in (THINK, THINK_END):  # the request names them, and means the tokens
-                    script.token(self.id_of(piece), learnt=False)
+                    self._write_think(script, piece, learnt=False)
                 else:
                     script.text(piece, learnt=False)
 
@@ -239,11 +252,11 @@ class Renderer:
     def _write_image(self, script: _Script, image: Image, tiles: int) -> None:
         if self._visual is None:
             raise DataError(
-                "the chat has an image, but this policy reads text only: leave images out, or use a SAIL-VL2"
+                "the chat has an image, but this policy reads text only: leave images out, or use one that sees"
             )
-        script.token(self.id_of(IMAGE_START), learnt=False)
-        script.token(self.id_of(IMAGE_TOKEN), learnt=False, times=self._visual.tokens(image.size, tiles))
-        script.token(self.id_of(IMAGE_END), learnt=False)
+        script.token(self.id_of(self._marks.start), learnt=False)
+        script.token(self.id_of(self._marks.token), learnt=False, times=self._visual.tokens(image.size, tiles))
+        script.token(self.id_of(self._marks.end), learnt=False)
         script.views += self._visual.views(image, tiles)
 
     def _open_answer(self, script: _Script, *, thinking: bool, last: bool) -> None:
@@ -272,9 +285,16 @@ class Renderer:
 
     def _write_reasoning(self, script: _Script, reasoning: str, *, learnt: bool) -> None:
         around = self.chat_format.around_reasoning
-        script.token(self.id_of(THINK), learnt=learnt)
+        self._write_think(script, THINK, learnt=learnt)
         script.text(f"{around}{reasoning}{around}", learnt=learnt)
-        script.token(self.id_of(THINK_END), learnt=learnt)
+        self._write_think(script, THINK_END, learnt=learnt)
+
+    def _write_think(self, script: _Script, mark: str, *, learnt: bool) -> None:
+        """`<think>` or `</think>`, which some families' vocabularies have no token for: it is plain text there."""
+        if self._plain.token_to_id(mark) is None:
+            script.text(mark, learnt=learnt)
+        else:
+            script.token(self.id_of(mark), learnt=learnt)
 
     def _rendered(self, script: _Script) -> Rendered:
         token_ids, loss_mask = script.done()

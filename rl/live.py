@@ -66,7 +66,7 @@ class LiveEngine:
         except EngineError as error:
             await self._revive(error)
             by_engine = await self._session.engine.score(tokens, images)
-        one = sequence(rollout, advantage=0.0, share=0.0, pixels=scored.rendered.pixel_values)
+        one = sequence(rollout, advantage=0.0, share=0.0, rendered=scored.rendered)
         (by_learner,) = await self._session.learner.logprobs([one])
         return float(np.abs(by_learner - np.asarray(by_engine))[one.loss_mask].mean())
 

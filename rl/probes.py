@@ -132,5 +132,5 @@ async def _answered(prompt: Prompt, rendered: Rendered, index: int, stage: RlSta
         prompt=prompt,
         rendered=rendered,
         completion=completions[0],
-        sequence=sequence(rollout, advantage=1.0, share=share, pixels=rendered.pixel_values),
+        sequence=sequence(rollout, advantage=1.0, share=share, rendered=rendered),
     )

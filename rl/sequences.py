@@ -13,6 +13,7 @@ from rl.advantages import advantages, all_equal
 
 if TYPE_CHECKING:
     from halyard.data.types import Group, Rollout
+    from model.render import Rendered
     from rl.presets import Algorithm
     from rl.types import Scored
 
@@ -37,7 +38,7 @@ def to_sequences(groups: Sequence[Scored], algorithm: Algorithm) -> list[TrainSe
     for scored, rollout, advantage in learnt:
         length = len(rollout.response_token_ids)
         share = 1 / tokens if algorithm.aggregation == "token_mean" else 1 / (len(learnt) * length)
-        sequences.append(sequence(rollout, advantage, share, scored.rendered.pixel_values))
+        sequences.append(sequence(rollout, advantage, share, scored.rendered))
     return sequences
 
 
@@ -57,10 +58,10 @@ def without_signal(group: Group, algorithm: Algorithm) -> str | None:
     return None
 
 
-def sequence(rollout: Rollout, advantage: float, share: float, pixels: np.ndarray | None) -> TrainSequence:
+def sequence(rollout: Rollout, advantage: float, share: float, rendered: Rendered) -> TrainSequence:
     """Prompt and response as the engine saw them, the response learnt to its last token.
 
-    `share` is the weight of each of its tokens in the loss.
+    `share` is the weight of each of its tokens in the loss; the images are those of the prompt as it was rendered.
     """
     prompt, response = len(rollout.prompt_token_ids), len(rollout.response_token_ids)
 
@@ -75,7 +76,8 @@ def sequence(rollout: Rollout, advantage: float, share: float, pixels: np.ndarra
         weights=over_response(share),
         advantages=over_response(advantage),
         rollout_logprobs=over_response(rollout.rollout_logprobs),
-        pixel_values=pixels,
+        pixel_values=rendered.pixel_values,
+        image_grids=rendered.image_grids,
     )
 
 

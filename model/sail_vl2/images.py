@@ -70,14 +70,14 @@ class SailVl2ImageProcessor(PilBackend):
 
     def views(self, image: Image.Image, tiles: int | None = None) -> list[Image.Image]:
         """What the tower sees of an image, in order; `tiles` is the image's budget, if it has one of its own."""
-        image = _on_white(image)
+        image = on_white(image)
         if self.max_patches:
             return [_resized(image, self.view_sizes(image.size)[0])]
         if not self.max_tiles:
             return [fit(image, self.side)]
         chosen = tile_grids(image.size, self.side, tiles or self.max_tiles, second=self.second_grid)
-        cut = [tile for grid in chosen for tile in _cut(image, grid, self.side)]
-        return cut if chosen[0] == (1, 1) else [*cut, _resized(image, (self.side, self.side))]
+        tiled = [tile for grid in chosen for tile in cut(image, grid, self.side)]
+        return tiled if chosen[0] == (1, 1) else [*tiled, _resized(image, (self.side, self.side))]
 
     def pixels(self, view: Image.Image) -> np.ndarray:
         """One view as [3, height, width]; of native size as [patches, 3, patch size, patch size], row by row."""
@@ -113,7 +113,7 @@ class SailVl2ImageProcessor(PilBackend):
 
 def fit(image: Image.Image, size: int) -> Image.Image:
     """The image in a white square of `size` pixels, as large as fits, in its centre."""
-    image = _on_white(image)
+    image = on_white(image)
     if image.size == (size, size):
         return image
     scale = size / max(image.size)
@@ -123,16 +123,18 @@ def fit(image: Image.Image, size: int) -> Image.Image:
     return square
 
 
-def _cut(image: Image.Image, grid: tuple[int, int], side: int) -> list[Image.Image]:
-    """The tiles of an image stretched over a grid, row by row."""
+def cut(
+    image: Image.Image, grid: tuple[int, int], side: int, resample: int = Image.Resampling.BICUBIC
+) -> list[Image.Image]:
+    """The tiles of an image stretched over a grid of so many columns and rows, row by row."""
     columns, rows = grid
-    stretched = _resized(image, (columns * side, rows * side))
+    stretched = _resized(image, (columns * side, rows * side), resample)
     boxes = [(column * side, row * side) for row in range(rows) for column in range(columns)]
     return [stretched.crop((left, top, left + side, top + side)) for left, top in boxes]
 
 
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+def _resized(image: Image.Image, size: tuple[int, int], resample: int = Image.Resampling.BICUBIC) -> Image.Image:
+    return image if image.size == size else image.resize(size, resample)
 
 
 def _patches(pixels: np.ndarray, patch: int) -> np.ndarray:
@@ -142,7 +144,7 @@ def _patches(pixels: np.ndarray, patch: int) -> np.ndarray:
     return blocks.reshape(-1, channels, patch, patch)
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def on_white(image: Image.Image) -> Image.Image:
     """The image in RGB; what is transparent becomes white."""
     if image.mode == "RGB":
         return image

@@ -166,12 +166,12 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         embeddings = self.get_input_embeddings()(input_ids)
         places = input_ids == self.config.image_token_id
         if pixel_values is None:
-            _check_places(places, [])
+            check_places(places, [])
             return embeddings + self._nothing_seen(embeddings)
         distinct = distinct_images(pixel_values, image_grids)
         seen = self._see(distinct.pixel_values.to(embeddings.dtype), distinct.image_grids)
         features = [seen[number] for number in distinct.order]
-        _check_places(places, features)
+        check_places(places, features)
         return embeddings.masked_scatter(places.unsqueeze(-1), torch.cat(features))
 
     def _nothing_seen(self, embeddings: Tensor) -> Tensor | float:
@@ -186,7 +186,7 @@ class SailVl2ForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self._see(black, None)[0].sum() * 0.0
 
 
-def _check_places(places: Tensor, features: Sequence[Tensor]) -> None:
+def check_places(places: Tensor, features: Sequence[Tensor]) -> None:
     """Raise unless there are exactly as many placeholders as image features.
 
     Raises:

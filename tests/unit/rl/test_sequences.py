@@ -43,7 +43,9 @@ def scored(lengths: list[int], rewards: list[float | None], cut: tuple[int, ...]
     pixels = np.zeros((1, 3, 2, 2), np.float32)
     return Scored(
         admitted=Admitted(occurrence=0, prompt=prompt, version=0),
-        rendered=Rendered(token_ids=ids, loss_mask=ids < 0, pixel_values=pixels, images=()),
+        rendered=Rendered(
+            token_ids=ids, loss_mask=ids < 0, pixel_values=pixels, images=(), image_grids=np.array([[1, 1]])
+        ),
         group=Group(prompt=prompt, rollouts=rollouts, verdicts=verdicts),
     )
 
@@ -63,6 +65,7 @@ def test_a_sequence_is_what_the_engine_saw_with_the_response_learnt() -> None:
     assert second.advantages is not None
     assert second.advantages.tolist() == [0, 0, -0.5]
     assert first.pixel_values is second.pixel_values is group.rendered.pixel_values  # one copy for the group
+    assert first.image_grids is second.image_grids is group.rendered.image_grids
 
 
 def test_every_sequence_counts_alike_under_sequence_mean() -> None:
