@@ -27,7 +27,7 @@ from rewards.structure import boxes, split
 
 _ASIDE = re.compile(
     r"[\s,;(]*(?:\\text\{[\s,(]*)?\b(?:since|because)\b.*$"
-    r"|[\s,]*(?:\\text\{)?\s*\(\s*(?:\\text\{)?\s*(?:as|given)\b.*$|[，,]?因为.*$",
+    r"|[\s,]*(?:\\text\{\s*)?\(\s*(?:\\text\{\s*)?(?:as|given)\b.*$|[，,]?因为.*$",
     re.DOTALL,
 )
 _WORKED = re.compile(r"[+*^!]|\\(?:cdot|times|binom)(?![a-zA-Z])")

@@ -76,7 +76,7 @@ def final(answer: str, listed: bool) -> Final:
         text = answer[spans[0].start : spans[0].end].strip()
         if re.match(r"\W*\b(?:or|alternatively)\b", tail) or _EITHER.search(head[-60:]):
             return Final("", "more than one answer")
-        text = _INSIDE.sub("", _NESTED.sub(r"\1", text))
+        text = _INSIDE.sub("", _NESTED.sub(r"\1", text) if "box" in text else text)
         return Final(text) if text else Final("", "the box is empty")
     return _of_several(answer, listed)
 

@@ -53,12 +53,8 @@ class Congruent:
     modulus: int
 
     def same(self, answer: str, _: Decide) -> bool | None:
-        """Whether the answer says the same; residues may be other representatives, and may stand alone."""
-        found = congruent(spaced(answer))
-        if found is not None:
-            return (found.residues, found.modulus) == (self.residues, self.modulus) and found.left == self.left
-        residues = _residues(spaced(answer), self.modulus)
-        return residues == self.residues
+        """Whether the answer says the same; residues may be other representatives."""
+        return congruent(spaced(answer)) == self
 
 
 def congruent(text: str) -> Congruent | None:
