@@ -145,7 +145,7 @@ class Runs:
         pid = await asyncio.to_thread(launch, arguments, log, self._environment, who=who)
         try:
             async with asyncio.timeout(_START_SECONDS):
-                while find_driver(folder) is None:
+                while (driver := find_driver(folder)) is None or driver.pid != pid:
                     if not _lives(pid):
                         if reading.is_run(folder) and (view := show_run(folder)).updated > began:
                             return view  # it was over before it could be seen

@@ -184,7 +184,8 @@ def _state(run: Path, driver: Driver | None) -> tuple[RunState, str]:
     last = found[0] if found else {"event": "created", "time": 0.0}
     kind = _kind(last)
     if kind in _ENDS and (driver is None or driver.since <= last["time"]):
-        return _ENDS[kind], last.get("message", "")
+        over = driver is None or kind == "finished"  # else its process is just closing engines and learners
+        return _ENDS[kind] if over else "stopping", last.get("message", "")
     if driver is None:
         return "gone", f"its process ended without a word after {kind}"
     return _GOING.get(kind, "starting"), f"by {last['who']}" if last.get("who") else ""

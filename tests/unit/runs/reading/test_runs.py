@@ -44,6 +44,8 @@ def driven(run: RunFolder) -> Iterator[RunFolder]:
         (["stage_started", "paused", "order resume", "unpaused"], "running"),
         (["stage_started", "order stop"], "stopping"),
         (["stage_started", "finished"], "finished"),
+        (["stage_started", "order stop", "interrupted"], "stopping"),
+        (["stage_started", "failed"], "stopping"),
     ],
 )
 def test_a_run_whose_process_lives(driven: RunFolder, events: list[str], state: str) -> None:
