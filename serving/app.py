@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 import halyard
 from serving.dashboard.front import Front
 from serving.dashboard.view import Desk
-from serving.errors import Refusal
+from serving.errors import Failed, Refusal
 from serving.gate import Gate, fault, refusal_of
 from serving.keys import Keys
 from serving.routes import events, openai, probes, runs, snapshots
@@ -22,6 +22,12 @@ from serving.service import Service
 
 _TAGS = ("body", "plain", "parts", "query", "path")
 """Steps in the place of a fault that are of the schema and not of the request."""
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Failed, "description": "The request is not served, and why."},
+    "5XX": {"model": Failed, "description": "The service cannot serve it now, or failed."},
+}
+"""In place of FastAPI's 422, which is never sent."""
 
 
 def make_app(service: Service, keys: Keys | None) -> ASGIApp:
@@ -33,6 +39,7 @@ def make_app(service: Service, keys: Keys | None) -> ASGIApp:
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        responses=_ERRORS,
     )
     app.state.service = service
     for router in (probes.router, openai.router, snapshots.router, events.router, runs.read, runs.write):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pydantic import BaseModel
+
 from halyard.errors import HalyardError
 
 _KINDS = {
@@ -21,6 +23,21 @@ _KINDS = {
     421: "invalid_request_error",
     429: "rate_limit_error",
 }
+
+
+class Fault(BaseModel):
+    """What is wrong with a request, or with the service."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Failed(BaseModel):
+    """The body of every answer that is an error."""
+
+    error: Fault
 
 
 class Refusal(HalyardError):

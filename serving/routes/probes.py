@@ -9,6 +9,7 @@ from serving.errors import Refusal
 from serving.routes.parts import TheService, needs
 
 router = APIRouter()
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @router.get("/healthz")
@@ -28,7 +29,12 @@ async def readyz(service: TheService) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.get("/metrics", dependencies=[needs("operate")])
+@router.get(
+    "/metrics",
+    dependencies=[needs("operate")],
+    response_class=Response,
+    responses={200: {"content": {_PROMETHEUS: {}}}},
+)
 async def metrics(service: TheService) -> Response:
     """Everything that is counted, for Prometheus."""
-    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(service.metrics.text(), media_type=_PROMETHEUS)

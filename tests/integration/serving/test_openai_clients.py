@@ -9,9 +9,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import openai
@@ -19,17 +17,12 @@ import pytest
 import torch
 from PIL import Image
 from support.commands import ROOT
-from support.serving_process import CONSUMER, OPERATOR, Server, add_snapshot, make_run, serving
+from support.pictures import image_uri
+from support.serving_process import CONSUMER, OPERATOR, add_snapshot
 
 from model.load import load_policy, load_processor
 from model.render import ChatMessage
 
-SETTINGS = """\
-engine: {max_model_len: 512, max_num_seqs: 8, kv_cache_gib: 0.25}
-limits: {queue: 4, images: 2, image_megapixels: 1, body_mib: 4, choices: 8, max_tokens: 400, tokens: 3200}
-dwell_seconds: 0.2
-scan_seconds: 0.3
-"""
 QUESTION = [{"role": "user", "content": "How many red circles are there?"}]
 SCHEMA = {
     "type": "object",
@@ -37,30 +30,6 @@ SCHEMA = {
     "required": ["count", "colour"],
     "additionalProperties": False,
 }
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    return make_run(tmp_path_factory.mktemp("runs") / "tiny", ("01-a", "02-b"))
-
-
-@pytest.fixture(scope="module")
-def server(run, tmp_path_factory) -> Iterator[Server]:
-    with serving(run, tmp_path_factory.mktemp("service"), settings=SETTINGS) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(server) -> openai.OpenAI:
-    return server.client()
-
-
-def image_uri(colour: str = "red", size: int = 112, form: str = "PNG") -> str:
-    image = Image.new("RGB", (size, size), "white")
-    image.paste(colour, (10, 10, size // 2, size // 2))
-    file = io.BytesIO()
-    image.save(file, form)
-    return f"data:image/{form.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def with_image(uri: str) -> list[dict]:
@@ -183,6 +152,13 @@ def test_models_lists_aliases_and_snapshots(client) -> None:
     names = [model.id for model in client.models.list()]
     assert names[:1] == ["tiny@latest"]
     assert {"tiny@01-a", "tiny@02-b"} <= set(names)
+
+
+def test_operators_alone_are_told_where_a_snapshot_lies(server, run) -> None:
+    for key, there in ((CONSUMER, False), (OPERATOR, True)):
+        cards = {card["id"]: card for card in server.ask("GET", "/v1/models", key=key).json()["data"]}
+        for name in ("tiny@latest", "tiny@02-b"):
+            assert cards[name].get("root") == (str(run / "snapshots" / "02-b") if there else None)
 
 
 def test_fields_that_are_not_served_are_named(server) -> None:
