@@ -7,6 +7,7 @@ pool's business (`serving.pool`): between `load` and the next `load` all that it
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import time
@@ -144,6 +145,7 @@ class Engine:
             await self.stop()
             raise EngineError(self._tell("could not start", error)) from error
         self._name(snapshot)
+        _settle_heap()
 
     def _name(self, snapshot: Snapshot) -> None:
         frontend = self.frontend
@@ -174,6 +176,13 @@ def longest(path: Path) -> int:
     """Positions that the policy in a folder was made for."""
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     return config.get("text_config", config).get("max_position_embeddings", 2**31)
+
+
+def _settle_heap() -> None:
+    """Nothing; what is in memory now is left out of garbage collections: going through it takes tenths of seconds."""
+    gc.unfreeze()  # an engine that ended is among what was left out before
+    gc.collect()
+    gc.freeze()
 
 
 def _end(pids: list[int]) -> None:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from configs.serving import ServingConfig
@@ -53,7 +54,7 @@ def serve(paths: Sequence[Path], state: Path, config: ServingConfig, key_file: P
         log_to(os.fdopen(os.dup(1), "w", buffering=1))
         processes.send_output_to(log_file)
         try:
-            asyncio.run(_run(service, keys, listener, config))
+            uvloop.run(_run(service, keys, listener, config))
         finally:
             _end_children()  # an engine may just be starting: without its process, its thread ends at once
 
