@@ -272,7 +272,7 @@ def _log(argument: complex, base: complex = math.e) -> complex:
 
 
 def _factorial(argument: complex) -> complex:
-    return complex(_gamma(argument + 1))
+    return complex(math.factorial(_natural(argument, 170)) if _is_natural(argument) else _gamma(argument + 1))
 
 
 def _binomial(top: complex, bottom: complex) -> complex:
