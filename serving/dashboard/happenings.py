@@ -9,7 +9,7 @@ from halyard.runs.reading.runs import RunView
 from serving.dashboard.parts import card, chip, clock, div, duration, text
 
 Event = Mapping[str, Any]
-_SHOWN = 200
+_SHOWN = 40
 _LOUD = {"failed": "bad", "drift": "warn", "engine_restart": "warn", "order_refused": "warn", "changed": "accent"}
 
 
@@ -67,9 +67,7 @@ def _coverage(event: Event) -> str:
 
 def _judge_costs(event: Event) -> str:
     calls, hits, failed = (int(event[name]) for name in ("calls", "cache_hits", "failed"))
-    return (
-        f"{event['stage']}: {event['judge']}: {calls:,} calls, {hits:,} from its cache, {failed:,} failed"
-    )
+    return f"{event['stage']}: {event['judge']}: {calls:,} calls, {hits:,} from its cache, {failed:,} failed"
 
 
 def _changed(event: Event) -> str:

@@ -31,8 +31,12 @@ async def carry_out(view: View, do: Do, why: str) -> bool:
 
 
 def confirm(view: View, title: str, effect: str, verb: str, do: Do, fields: Callable[[], Any] | None = None) -> None:
-    """Ask whether it is meant, and why; then do it."""
-    with ui.dialog() as dialog, ui.card().style("width: 440px; max-width: 94vw; gap: 12px; padding: 18px"):
+    """Ask whether it is meant, and why; then do it. The dialog stays when the panel is drawn anew."""
+    with (
+        ui.context.client.content,
+        ui.dialog() as dialog,
+        ui.card().style("width: 440px; max-width: 94vw; gap: 12px; padding: 18px"),
+    ):
         text(title).style("font-weight: 620; font-size: 16px")
         text(effect, "soft")
         if fields is not None:

@@ -11,6 +11,7 @@ from nicegui import ui
 
 from halyard.runs.reading.health import Health, health
 from halyard.runs.reading.runs import RunView, StageView, events, show_run
+from serving.dashboard.control import Control
 from serving.dashboard.happenings import draw_happenings, draw_preflight, said
 from serving.dashboard.history import Line, series, value
 from serving.dashboard.parts import PALETTE, ago, card, chip, clock, div, duration, number, spark, text
@@ -74,17 +75,18 @@ class Overview(Panel):
         folder = self.view.folder
         if folder is None:
             return "single snapshots are served here, without a run to show; see Snapshots and Chat"
-        runs = self.view.runs()
         run = show_run(folder)
         stage = self._stage(run)
         lines = self.view.history.lines(folder, stage.name) if stage and stage.type in _TILES else []
         vital = health(folder, processes=False)
         vital = replace(vital, silent_seconds=None)
-        return runs, run, stage, vital, len(lines), tuple(events(folder).lines)
+        steered = run.state in ("running", "pausing", "paused") and self.view.may("operate")
+        keys = self.view.desk.service.runs.keys(run.name) if steered else []
+        return tuple(self.view.runs), run, stage, vital, len(lines), tuple(events(folder).lines), tuple(keys)
 
     def draw(self, found: Any) -> None:
         """All of it."""
-        runs, run, stage, vital, _, happened = found
+        runs, run, stage, vital, _, happened, keys = found
         lines = self.view.history.lines(run.path, stage.name) if stage and stage.type in _TILES else []
         self._draw_head(run)
         if lines:
@@ -95,6 +97,7 @@ class Overview(Panel):
                     _draw_step(lines)
                 draw_happenings(happened, run)
             with div("section w5"):
+                Control(self.view, run, keys, self.again).draw()
                 _draw_waits(vital, run)
                 draw_preflight(happened, stage.name if stage else None)
                 if len(runs) > 1:
@@ -149,7 +152,7 @@ class Overview(Panel):
                     ui.html(spark(points[-60:], PALETTE[index % len(PALETTE)]), sanitize=False)
 
     def _draw_runs(self, runs: Sequence[RunView]) -> None:
-        with card("All runs served here"), div("stack"):
+        with card("All runs"), div("stack"):
             for run in runs:
                 with div("bits").style("cursor: pointer").on("click", partial(self._to_run, run)):
                     text(run.name, "mono").style("min-width: 160px")
@@ -161,7 +164,7 @@ class Overview(Panel):
         await self.again()
 
     def _to_run(self, run: RunView) -> None:
-        self.view.choose(run.path.name)
+        self.view.choose(run.name)
 
 
 def _draw_step(lines: Sequence[Line]) -> None:

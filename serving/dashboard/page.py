@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from fastapi import Request
@@ -56,11 +55,10 @@ class Frame:
 
     async def draw(self) -> None:
         """The bar, the sections, and the first of them."""
-        runs = await asyncio.to_thread(self._view.runs)
-        self._view.run = runs[0].path.name if runs else None
+        await self._view.look()
         with div("bar"), div():
             with div("top"):
-                self._draw_top([run.path.name for run in runs])
+                self._draw_top(list(self._view.folders()))
             self._tabs = ui.tabs(on_change=self._turned)
             with self._tabs.props("dense no-caps inline-label align=left"):
                 for panel in PANELS:
@@ -95,17 +93,18 @@ class Frame:
                 leave()
                 return
             self._view.caller = caller
-        runs = await asyncio.to_thread(self._view.runs)
-        names = [run.path.name for run in runs]
-        if sorted(names) != sorted(self._run.options):
-            self._run.set_options(names, value=self._view.run or (names[0] if names else None))
+        await self._view.look()
+        names = list(self._view.folders())
+        if names != self._run.options:
+            self._run.set_options(names, value=self._view.run)
             self._run.set_visibility(bool(names))
-        state = next((run.state for run in runs if run.path.name == self._view.run), None)
+        state = next((run.state for run in self._view.runs if run.name == self._view.run), None)
         self._state.set_visibility(state is not None)
         if state is not None and self._state.text != state:
             self._state.set_text(state)
             self._state.classes(replace=f"chip {STATES[state]}")
-        await self._panels[self._current].refresh()
+        if self._panels[self._current].waits:
+            await self._panels[self._current].refresh()
 
     async def _turned(self, event: events.ValueChangeEventArguments) -> None:
         self._current = str(event.value)

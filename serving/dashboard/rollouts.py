@@ -60,6 +60,7 @@ class Rollouts(Panel):
     """A browser of rollouts."""
 
     name, label, icon = "rollouts", "Rollouts", "forum"
+    live = False
 
     def __init__(self, view: View) -> None:
         super().__init__(view)
@@ -118,6 +119,8 @@ class Rollouts(Panel):
                 slider.on("change", lambda event: self._to_step(int(event.args)))
                 on = ui.button(icon="chevron_right", on_click=lambda: self._to_step(step + 1))
                 on.props("flat round dense aria-label='the next step'").set_enabled(step < span[1])
+                newest = ui.button(icon="last_page", on_click=self._to_newest)
+                newest.props("flat round dense aria-label='the newest step'")
                 text(f"step {step} of {span[1]}", "num").style("white-space: nowrap; min-width: 92px")
             find = ui.input(placeholder="find in questions and answers", value=self._query.text or "")
             find.props("dense outlined clearable debounce=400 aria-label='find text'").style("flex: 1 1 210px")
@@ -184,6 +187,10 @@ class Rollouts(Panel):
 
     async def _to_stage(self, event: events.ValueChangeEventArguments) -> None:
         self.view.stage, self.view.step = event.value, None
+        await self.refresh()
+
+    async def _to_newest(self) -> None:
+        self.view.step = None
         await self.refresh()
 
     async def _to_step(self, step: int) -> None:

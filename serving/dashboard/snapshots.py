@@ -47,6 +47,8 @@ class Snapshots(Panel):
         made = {one.version: one for one in reading.snapshots(folder)} if folder else {}
         there = [one for one in service.catalogue.all() if self.view.run in (None, one.run)]
         if not there:
+            if self.view.run not in (None, *service.catalogue.runs):
+                return f"no snapshot of {self.view.run} is served here: halyard serve {folder}"
             return "no snapshot yet: the first appears when a stage is done"
         rows = tuple(self._row(one, made.get(one.version)) for one in reversed(there))
         aliases = tuple(alias for alias in service.aliases.all() if self.view.run in (None, alias.run))

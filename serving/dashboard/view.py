@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any
 
 from nicegui import ui
 
-from halyard.errors import ConfigError, HalyardError
-from halyard.runs.reading.runs import RunView, show_run
+from halyard.errors import HalyardError
+from halyard.runs.reading.runs import RunView
 from serving.dashboard.history import History
 from serving.dashboard.parts import div, empty
 from serving.keys import Caller, Keys, Scope
@@ -40,6 +40,8 @@ class View:
     """Turns to the section of that name."""
     choose: Callable[[str], None]
     """Turns to the run of that name."""
+    runs: Sequence[RunView] = ()
+    """What the last look found: the runs of the service, newest first."""
     history: History = field(default_factory=History)
 
     @property
@@ -48,20 +50,20 @@ class View:
         return self.folders().get(self.run or "")
 
     def folders(self) -> dict[str, Path]:
-        """The folders of the runs that are served, by name."""
-        return self.desk.service.catalogue.run_folders
+        """The folders of the runs, by name."""
+        return {run.name: run.path for run in self.runs}
 
-    def runs(self) -> list[RunView]:
-        """The runs that are served, newest first; one whose recipe cannot be read is left out."""
-        found = []
-        for path in self.folders().values():
-            with suppress(ConfigError):
-                found.append(show_run(path))
-        return sorted(found, key=lambda run: -run.updated)
+    async def look(self) -> None:
+        """Read the runs anew; where none was chosen, the newest that is served is."""
+        with suppress(HalyardError):  # one that cannot be read now leaves the list as it was
+            self.runs = await asyncio.to_thread(self.desk.service.runs.list)
+        if self.run is None and self.runs:
+            served = [run for run in self.runs if run.name in self.desk.service.catalogue.runs]
+            self.run = (served or self.runs)[0].name
 
-    def may(self, scope: Scope) -> bool:
-        """Whether the key that was given allows it."""
-        return scope in self.caller.scopes
+    def may(self, scope: Scope | None) -> bool:
+        """Whether the key that was given allows it; None is what any key does."""
+        return scope is None or scope in self.caller.scopes
 
 
 class Panel:
@@ -70,7 +72,11 @@ class Panel:
     name = ""
     label = ""
     icon = ""
-    scope: Scope = "consume"
+    scope: Scope | None = None
+    """What a key must allow for it; None where any key will do."""
+
+    live = True
+    """Whether it is drawn anew while it is looked at; what is read at length is not."""
 
     def __init__(self, view: View) -> None:
         self.view = view
@@ -91,6 +97,11 @@ class Panel:
     def draw(self, found: Any) -> None:
         """Nothing; the elements are in the body, which is empty before."""
         raise NotImplementedError
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is to be looked at again by itself."""
+        return self.live or self._shown is None or isinstance(self._shown, str)
 
     def forget(self) -> None:
         """Nothing; whatever is shown is drawn anew at the next look."""

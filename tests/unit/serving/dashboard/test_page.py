@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from nicegui import ElementFilter, ui
 from nicegui.testing import User
+from support.watched_run import watched_run
 
+from halyard.runs.folder import RunFolder
+from halyard.runs.orders import pending
 from serving.keys import Keys
 from serving.service import Service
 
@@ -107,6 +110,25 @@ async def test_an_operator_promotes_and_rolls_back_and_is_named(visitor, service
         ("promote", "local"),
         ("rollback", "local"),
     ]
+
+
+async def test_an_operator_pauses_a_run_that_goes_on(visitor, folder: Path) -> None:
+    run = RunFolder(watched_run(folder, "going"))
+    user = visitor()
+    with run.lock():
+        run.event("stage_started", stage="rl")
+        await user.open("/")
+        with user:
+            next(iter(ElementFilter(kind=ui.select))).set_value("going")
+        await sees(user, "running", "Checkpoint", "Change a key")
+        user.find("Pause").click()
+        await sees(user, "It ends the step it is in, and waits with its engines warm.")
+        with user:
+            confirm = list(ElementFilter(kind=ui.button, content="Pause"))[-1]
+        user_presses(user, confirm)
+        await sees(user, "going was asked to pause; it is running")
+        ((_, order),) = pending(run.path, ["pause"])
+        assert (order.verb, order.who) == ("pause", "local")
 
 
 async def test_engines_say_what_they_hold(visitor) -> None:
