@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 
 from halyard.errors import SnapshotError
 from model.chat_format import ChatFormat
+from model.sail_vl2.distinct import distinct_images
 from model.sail_vl2.modeling import check_places
 from model.sight import ImageMarks, Sight
 
@@ -75,7 +76,7 @@ class SeeingFamily(ABC):
         """Embeddings with the images written over their placeholders, and what is added in later layers."""
         embeddings = policy.get_input_embeddings()(input_ids)
         places = input_ids == policy.config.image_token_id
-        features = [] if pixel_values is None else self.see(policy.model, pixel_values, grids)
+        features = [] if pixel_values is None else self._seen(policy, pixel_values, grids)
         check_places(places, features)
         inputs: dict[str, Any] = {"position_ids": self.positions(policy.config, input_ids, position_ids, grids)}
         if not features:
@@ -84,6 +85,12 @@ class SeeingFamily(ABC):
         if added:
             inputs |= {"visual_pos_masks": places, "deepstack_visual_embeds": added}
         return inputs | {"inputs_embeds": embeddings.masked_scatter(places.unsqueeze(-1), written)}
+
+    def _seen(self, policy: Any, pixel_values: Tensor, grids: Tensor | None) -> list[Tensor]:
+        """Features of each image; one that occurs several times goes through the tower once."""
+        distinct = distinct_images(pixel_values, grids)
+        seen = self.see(policy.model, distinct.pixel_values, distinct.image_grids)
+        return [seen[number] for number in distinct.order]
 
     def _nothing_seen(self, policy: Any, embeddings: Tensor) -> Tensor | float:
         """Zero, with a zero gradient for every weight of the tower.
