@@ -30,6 +30,8 @@ class EngineConfig(Config):
     """Share of a GPU's memory that vLLM may take."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision the engine computes in."""
+    model_path: Literal["native", "transformers"] = "native"
+    """Layers that vLLM runs the policy with: its own, or transformers' by its Transformers backend, the reference."""
 
 
 class LearnerConfig(Config):

@@ -1,102 +1,43 @@
-"""SAIL-VL2 in vLLM: vLLM's own Qwen3 behind the vision tower and adapter that the learner trains.
+"""SAIL-VL2 in vLLM, of vLLM's own layers: its Qwen3 or Qwen3-MoE behind a tower and an adapter that are split alike.
 
-Parameter names are the learner's, so that weights go over under the names they have.
+Modules have the learner's names, so that weights and LoRA adapters go over under the names they have; what vLLM
+keeps in one tensor (queries, keys and values; the two halves of a gated MLP) it puts together as weights stream in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from transformers import BatchFeature
 from vllm.config import VllmConfig
-from vllm.model_executor.models.interfaces import MultiModalEmbeddings, SupportsMultiModal, SupportsPP
+from vllm.model_executor.models.interfaces import MultiModalEmbeddings, SupportsLoRA, SupportsMultiModal, SupportsPP
 from vllm.model_executor.models.module_mapping import MultiModelKeys
 from vllm.model_executor.models.utils import AutoWeightsLoader, init_vllm_registered_model, maybe_prefix
 from vllm.multimodal import MULTIMODAL_REGISTRY
-from vllm.multimodal.inputs import MultiModalFieldConfig, MultiModalKwargsItems
-from vllm.multimodal.parse import MultiModalDataItems
-from vllm.multimodal.processing import (
-    BaseDummyInputsBuilder,
-    BaseMultiModalProcessor,
-    BaseProcessingInfo,
-    PromptReplacement,
-    PromptUpdate,
-)
+from vllm.multimodal.inputs import MultiModalKwargsItem
 from vllm.sequence import IntermediateTensors
 
 from model.sail_vl2.configuration import SailVl2Config
-from model.sail_vl2.modeling import DECODERS, adapter, silence_image_token, visual_tokens
-from model.sail_vl2.processing import IMAGE_TOKEN, SailVl2Processor
-from model.sail_vl2.vision import SailVl2VisionModel
+from model.sail_vl2.modeling import DECODERS, silence_image_token, visual_tokens
+from model.sail_vl2.processing import IMAGE_TOKEN
+from model.sail_vl2.vision import Grid
+from model.vllm_inputs import DummyInputs, ProcessingInfo, Processor
+from model.vllm_vision import PACKED, VisionTower, parallel_adapter
 
 
-class ProcessingInfo(BaseProcessingInfo):
-    """What vLLM asks about a policy's inputs."""
-
-    def get_hf_config(self) -> SailVl2Config:
-        """The policy's configuration."""
-        return self.ctx.get_hf_config(SailVl2Config)
-
-    def get_hf_processor(self, **kwargs: object) -> SailVl2Processor:
-        """The policy's processor."""
-        return self.ctx.get_hf_processor(SailVl2Processor, **kwargs)
-
-    def get_supported_mm_limits(self) -> Mapping[str, int | None]:
-        """Any number of images, and nothing else."""
-        return {"image": None}
-
-    def get_mm_max_tokens_per_item(self, seq_len: int, mm_counts: Mapping[str, int]) -> Mapping[str, int]:  # noqa: ARG002
-        """Visual tokens of an image: all have the same number."""
-        return {"image": self.get_hf_config().image_tokens}
-
-
-class DummyInputs(BaseDummyInputsBuilder[ProcessingInfo]):
-    """What vLLM measures its memory with."""
-
-    def get_dummy_text(self, mm_counts: Mapping[str, int]) -> str:
-        """The expanded placeholders of some images."""
-        return IMAGE_TOKEN * (self.info.get_hf_config().image_tokens * mm_counts.get("image", 0))
-
-    def get_dummy_mm_data(self, seq_len: int, mm_counts: Mapping[str, int], mm_options: Any) -> dict[str, Any]:  # noqa: ARG002
-        """As many images of the tower's size."""
-        size = self.info.get_hf_config().vision_config.image_size
-        return {"image": self._get_dummy_images(width=size, height=size, num_images=mm_counts.get("image", 0))}
-
-
-class Processor(BaseMultiModalProcessor[ProcessingInfo]):
-    """Pixels from images, and the place of each image in the token ids, which stay as they are."""
-
-    def _call_hf_processor(self, hf_data: Mapping[str, Any], hf_kwargs: Mapping[str, object]) -> BatchFeature:
-        made = self.info.get_hf_processor(**hf_kwargs).image_processor(hf_data["images"])
-        if len(made["pixel_values"]) != len(hf_data["images"]):
-            raise ValueError("an image has several tiles: hand in the tiles, as `Rendered.images` has them")
-        return BatchFeature({"pixel_values": made["pixel_values"]})
-
-    def _get_mm_fields_config(
-        self,
-        hf_inputs: BatchFeature,  # noqa: ARG002
-        hf_processor_mm_kwargs: Mapping[str, object],  # noqa: ARG002
-    ) -> Mapping[str, MultiModalFieldConfig]:
-        return {"pixel_values": MultiModalFieldConfig.batched("image")}
-
-    def _get_prompt_updates(
-        self,
-        mm_items: MultiModalDataItems,  # noqa: ARG002
-        hf_processor_mm_kwargs: Mapping[str, object],  # noqa: ARG002
-        out_mm_kwargs: MultiModalKwargsItems,  # noqa: ARG002
-    ) -> Sequence[PromptUpdate]:
-        """Each image's run of placeholders, replaced by itself: the ids come in expanded."""
-        config = self.info.get_hf_config()
-        run = [config.image_token_id] * config.image_tokens
-        return [PromptReplacement(modality="image", target=run, replacement=run)]
+def grids_of(arguments: dict[str, Any]) -> list[Grid] | None:
+    """The patches of each image, down and across, where images have sizes of their own."""
+    grids = arguments.get("image_grids")
+    return None if grids is None else [(height, width) for height, width in grids.reshape(-1, 2).tolist()]
 
 
 @MULTIMODAL_REGISTRY.register_processor(Processor, info=ProcessingInfo, dummy_inputs=DummyInputs)
-class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP):
+class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoRA):
     """The policy as an engine runs it."""
+
+    supports_tower_connector_lora: ClassVar[bool] = True
 
     @classmethod
     def get_placeholder_str(cls, modality: str, i: int) -> str | None:  # noqa: ARG003
@@ -107,11 +48,9 @@ class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP)
         super().__init__()
         config: Any = vllm_config.model_config.hf_config
         self.config: SailVl2Config = config
-        if self.config.vision_config.native_resolution:
-            raise ValueError("policies that see images at their native resolution are not served by vLLM yet")
         with self._mark_tower_model(vllm_config, "image"):
-            self.vision_model = SailVl2VisionModel._from_config(self.config.vision_config, attn_implementation="sdpa")
-            self.mlp1 = adapter(self.config)
+            self.vision_model = VisionTower(self.config.vision_config, prefix=maybe_prefix(prefix, "vision_model"))
+            self.mlp1 = parallel_adapter(self.config, prefix=maybe_prefix(prefix, "mlp1"))
         with self._mark_language_model(vllm_config):
             language_model: Any = init_vllm_registered_model(
                 vllm_config=vllm_config,
@@ -120,6 +59,7 @@ class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP)
                 architectures=[DECODERS[self.config.text_config.model_type].__name__],
             )
             self.language_model = language_model
+        self.packed_modules_mapping = PACKED | language_model.packed_modules_mapping
         self.make_empty_intermediate_tensors = language_model.make_empty_intermediate_tensors
 
     def embed_multimodal(self, **kwargs: Any) -> MultiModalEmbeddings:
@@ -127,8 +67,8 @@ class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP)
         pixel_values = kwargs.get("pixel_values")
         if pixel_values is None:
             return []
-        pixel_values = pixel_values.to(self.mlp1[1].weight.dtype)
-        return tuple(visual_tokens(self.vision_model, self.mlp1, self.config, pixel_values))
+        pixel_values = pixel_values.to(self.mlp1[0].weight.dtype)
+        return tuple(visual_tokens(self.vision_model, self.mlp1, self.config, pixel_values, grids_of(kwargs)))
 
     def forward(
         self,
@@ -151,7 +91,7 @@ class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP)
         return logits
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> set[str]:
-        """Take weights by name; the names taken come back."""
+        """Take weights by name, as they come; the names taken come back."""
         return AutoWeightsLoader(self).load_weights(weights)
 
     def get_mm_mapping(self) -> MultiModelKeys:
@@ -159,3 +99,13 @@ class SailVl2ForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP)
         return MultiModelKeys.from_string_field(
             language_model="language_model", connector="mlp1", tower_model="vision_model"
         )
+
+    def get_mm_lora_token_counts(
+        self,
+        *,
+        modality: str,  # noqa: ARG002
+        mm_kwargs: MultiModalKwargsItem | None,  # noqa: ARG002
+        num_mm_embeds: int,
+    ) -> tuple[int, int | None]:
+        """Rows that go through the tower and through the connector for so many visual tokens: what LoRA is told."""
+        return num_mm_embeds * self.config.downsample**2, num_mm_embeds

@@ -10,6 +10,7 @@ from typing import Any
 from configs.cluster import ClusterConfig, EngineConfig
 from halyard.cluster.transfer import BACKENDS, choose
 from halyard.errors import SnapshotError
+from model.vllm_plugin import by_transformers
 
 _BLOCK = 32
 """Tokens of a block of the key-value cache: prompts share whole blocks, so small ones share more."""
@@ -37,6 +38,7 @@ def arguments(config: ClusterConfig) -> dict[str, Any]:
         "mm_processor_cache_gb": 0,
         "weight_transfer_config": {"backend": BACKENDS[choose(config)]},
         "worker_extension_cls": "halyard.cluster.transfer_engine.WorkerExtension",
+        **({"hf_overrides": by_transformers} if engine.model_path == "transformers" else {}),
         **(_on_gpu(engine) if engine.gpus else _on_cpu(engine)),
     }
 

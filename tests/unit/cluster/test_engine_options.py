@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from transformers import PreTrainedConfig, Qwen3Config, Qwen3MoeConfig
 
 from configs.cluster import ClusterConfig, EngineConfig, LearnerConfig
 from halyard.cluster import engine_options
 from halyard.errors import SnapshotError
+from model.sail_vl2 import SailVl2Config
 
 
 def test_a_step_on_a_cpu_holds_the_longest_request_and_every_sequence():
@@ -27,6 +29,26 @@ def test_a_gpu_gets_none_of_the_settings_for_cpus():
     assert "enforce_eager" not in arguments
     assert arguments["distributed_executor_backend"] == "mp"
     assert arguments["weight_transfer_config"] == {"backend": "halyard_nccl"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "architecture"),
+    [
+        (Qwen3Config(), "TransformersForCausalLM"),
+        (Qwen3MoeConfig(), "TransformersMoEForCausalLM"),
+        (SailVl2Config(), "SailVl2TransformersForCausalLM"),
+    ],
+)
+def test_the_transformers_backend_is_asked_for_by_the_name_of_its_class(policy: PreTrainedConfig, architecture: str):
+    reference = engine_options.arguments(ClusterConfig(engine=EngineConfig(model_path="transformers")))
+    assert reference["hf_overrides"](policy).architectures == [architecture]
+    assert "hf_overrides" not in engine_options.arguments(ClusterConfig())
+
+
+def test_a_sail_vl2_of_experts_has_no_reference():
+    reference = engine_options.arguments(ClusterConfig(engine=EngineConfig(model_path="transformers")))
+    with pytest.raises(ValueError, match="runs on vLLM's own layers alone: expected native"):
+        reference["hf_overrides"](SailVl2Config(text_config=Qwen3MoeConfig()))
 
 
 def write_model(path, **config):
