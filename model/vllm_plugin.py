@@ -7,15 +7,9 @@ from typing import Any
 
 from PIL.Image import Image
 
-_FAMILIES = {
-    "InternVLForConditionalGeneration": "InternVl",
-    "Qwen2_5_VLForConditionalGeneration": "Qwen25Vl",
-    "Qwen3VLForConditionalGeneration": "Qwen3Vl",
-}
-
 
 def register() -> None:
-    """Make vLLM know SAIL-VL2 and our way with other families, in each of its processes; doing it again is harmless."""
+    """Make vLLM know SAIL-VL2, in every process that it starts; doing it again changes nothing."""
     from vllm import ModelRegistry
 
     from model import registry
@@ -24,8 +18,6 @@ def register() -> None:
     ModelRegistry.register_model("SailVl2ForConditionalGeneration", "model.vllm_model:SailVl2ForConditionalGeneration")
     reference = "SailVl2TransformersForCausalLM"
     ModelRegistry.register_model(reference, f"model.vllm_transformers:{reference}")
-    for architecture, name in _FAMILIES.items():
-        ModelRegistry.register_model(architecture, f"model.families.vllm_policies:{name}")
 
 
 def by_transformers(config: Any) -> Any:
