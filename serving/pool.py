@@ -307,7 +307,7 @@ class Pool:
             await asyncio.sleep(_CHECK_SECONDS)
 
     def _mend(self, slot: Slot) -> None:
-        if slot.engine.alive and slot.in_flight and slot.engine.silent_for() > self._config.stall_seconds:
+        if slot.engine.alive and slot.silent_for() > self._config.stall_seconds:
             log.error("%s has given no token for %g s", slot.engine.name, self._config.stall_seconds)
             slot.engine.kill()
         elif slot.empty and slot.last is not None and time.monotonic() >= slot.rest:

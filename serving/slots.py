@@ -67,8 +67,8 @@ class Slot:
 
     `in_flight` counts sequences; `target` is what it is about to hold, and its door is closed while there is
     one; `last` is what it held or should hold, for a restart; `since` is when it took that, `used` when it was
-    last asked for something; `cost` the seconds that its last change of weights took; `rest` until when it is
-    left alone after failing.
+    last asked for something, `busy` since when it has had something in flight; `cost` the seconds that its last
+    change of weights took; `rest` until when it is left alone after failing.
     """
 
     engine: Holder
@@ -77,6 +77,7 @@ class Slot:
     last: Snapshot | None = None
     since: float = 0.0
     used: float = 0.0
+    busy: float = 0.0
     cost: float = 0.0
     rest: float = 0.0
     failures: int = 0
@@ -93,12 +94,17 @@ class Slot:
 
     def count(self, sequences: int) -> None:
         """Book sequences that come (or, negative, go)."""
-        self.in_flight += sequences
         self.used = time.monotonic()
+        self.busy = self.busy if self.in_flight else self.used
+        self.in_flight += sequences
         if self.in_flight:
             self._idle.clear()
         else:
             self._idle.set()
+
+    def silent_for(self) -> float:
+        """Seconds that what is in flight has been given nothing; an engine that was idle before is not to blame."""
+        return min(self.engine.silent_for(), time.monotonic() - self.busy) if self.in_flight else 0.0
 
     async def drained(self) -> None:
         """Return when nothing is in flight."""

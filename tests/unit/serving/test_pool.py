@@ -220,6 +220,16 @@ async def test_while_one_engine_is_dead_the_other_answers() -> None:
         one.gate.set()
 
 
+async def test_an_engine_that_was_idle_for_long_has_its_time_for_the_first_token() -> None:
+    """Its last token is as old as the idle time, and the new request has yet to reach it."""
+    async with pool_of(stall=1.0) as (pool, (engine,)):
+        engine.silence = 3600.0
+        for _ in range(2):
+            async with pool.lease(A, 1):
+                await asyncio.sleep(0.6)
+        assert not engine.killed
+
+
 async def test_an_engine_that_stalls_is_ended() -> None:
     async with pool_of(stall=1.0) as (pool, (engine,)), pool.lease(A, 1):
         engine.silence = 2.0
