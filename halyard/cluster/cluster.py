@@ -140,13 +140,18 @@ class Cluster:
             engine.kill()
             await asyncio.to_thread(processes.wait_gone, [pid for copy in engine.copies for pid in copy.pids])
 
+    async def release_learner(self, role: str) -> None:
+        """Stop the ranks of a role's learner, if there is one: their memory is for others."""
+        learner = self._learners.pop(role, None)
+        if learner is not None:
+            learner.kill()
+
     async def close(self) -> None:
         """Stop everything that the run started."""
         for role in list(self._engines):
             await self.release_engine(role)
-        for learner in self._learners.values():
-            learner.kill()
-        self._learners.clear()
+        for role in list(self._learners):
+            await self.release_learner(role)
         if ray.is_initialized():
             self._bundles.release()
         await asyncio.to_thread(_stop_ray, self._scratch, self._logs)

@@ -15,6 +15,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from configs.cluster import Deadlines
 from halyard.cluster.engine_actor import EngineSpec
+from halyard.cluster.processes import why_lost
 from halyard.cluster.types import Completion, EngineStats, GenerationRequest
 from halyard.cluster.waits import waiting
 from halyard.errors import EngineError, HalyardError
@@ -197,4 +198,4 @@ async def ask(actor: Any, spec: EngineSpec, method: str, *arguments: Any) -> Any
     except RayActorError:
         raise EngineError(f"{spec.name} died: its process is gone. Its log: {spec.log}") from None
     except RayError as error:
-        raise EngineError(f"{spec.name} was lost: {error}. Its log: {spec.log}") from None
+        raise EngineError(f"{spec.name} was lost: {why_lost(error)}. Its log: {spec.log}") from None

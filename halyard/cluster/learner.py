@@ -19,6 +19,7 @@ from halyard.cluster import checkpoint_files, transfer
 from halyard.cluster.batch import check
 from halyard.cluster.division import Division, divide
 from halyard.cluster.learner_rank import LearnerRank
+from halyard.cluster.processes import why_lost
 from halyard.cluster.rank_types import Packs, RankSpec, RankUpdate, Task
 from halyard.cluster.types import LossFunction, TrainSequence, Transfer, Update
 from halyard.cluster.waits import waiting
@@ -250,7 +251,7 @@ class Learner:
             raise LearnerError(f"{spec.name} died: its process is gone. Its log: {spec.log}") from None
         except RayError as error:
             self.kill()
-            raise LearnerError(f"{spec.name} was lost: {error}. Its log: {spec.log}") from None
+            raise LearnerError(f"{spec.name} was lost: {why_lost(error)}. Its log: {spec.log}") from None
 
 
 def _spec(config: ClusterConfig, rank: int, *, logs: Path, name: str) -> RankSpec:

@@ -144,3 +144,19 @@ def wait_gone(pids: Iterable[int], *, seconds: float = 10) -> None:
     _, left = psutil.wait_procs(processes, timeout=seconds)
     for process in left:
         _kill(process)
+
+
+def why_lost(error: Exception) -> str:
+    r"""What Ray says of a process that it gave up, in a sentence; of its long reports, the first line.
+
+    >>> why_lost(RuntimeError("the node is gone\nsee https://example.org"))
+    'the node is gone'
+    """
+    from ray.exceptions import OutOfMemoryError
+
+    if isinstance(error, OutOfMemoryError):
+        return (
+            "this machine's memory was nearly full, and Ray stopped it to save the others. Close what else runs here, "
+            "or give the run fewer engines or ranks, or smaller packs; --resume goes on from the newest checkpoint"
+        )
+    return str(error).splitlines()[0]

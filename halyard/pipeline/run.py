@@ -72,42 +72,55 @@ async def _walk(loaded: LoadedRecipe, run: RunFolder, screen: Screen) -> None:
         start = starting_model(recipe.model, loaded, run, "policy")
         screen.header(f"halyard  {recipe.name}", facts(recipe, run, start))
         run.event("started", resumed=any(event["event"] == "started" for event in run.events()), who=started_by())
-        report = Report(run.path, recipe)
-        control = Control(run, recipe, interrupts.ask)
-        async with (
-            watch(run.path / "waits.json"),
-            control.watch(),
-            await Cluster.start(recipe.cluster, logs=run.logs) as cluster,
-        ):
-            interrupts.install()
-            walk = Walk(
-                loaded=loaded,
-                run=run,
-                cluster=cluster,
-                screen=screen,
-                interrupts=interrupts,
-                control=control,
-                models={"policy": start},
-            )
-            walk.benchmarks = await held_out(walk)
-            for index, stage in enumerate(recipe.stages, start=1):
-                report.add(await _stage(index, stage, walk))
+        report, models = Report(run.path, recipe), {"policy": start}
+        todo = []
+        for index, stage in enumerate(recipe.stages, start=1):
+            folder, title = run.stage(index, stage.name), f"{index}/{len(recipe.stages)} {stage.name}"
+            if not folder.done:
+                todo.append((stage, folder, title))
+                continue
+            report.add(result := _done_before(folder, run, models))
+            screen.done(title, f"{result}  (done before)")
+        if todo:  # else there is nothing to start engines and learners for
+            control = Control(run, recipe, interrupts.ask)
+            async with (
+                watch(run.path / "waits.json"),
+                control.watch(),
+                await Cluster.start(recipe.cluster, logs=run.logs) as cluster,
+            ):
+                interrupts.install()
+                walk = Walk(
+                    loaded=loaded,
+                    run=run,
+                    cluster=cluster,
+                    screen=screen,
+                    interrupts=interrupts,
+                    control=control,
+                    models=models,
+                )
+                walk.benchmarks = await held_out(walk)
+                for stage, folder, title in todo:
+                    report.add(await _stage(stage, title, folder, walk))
     run.event("finished")
-    report.show(screen, walk.models["policy"], seconds=time.monotonic() - began)
+    report.show(screen, models["policy"], seconds=time.monotonic() - began)
 
 
-async def _stage(index: int, stage: Stage, walk: Walk) -> StageResult:
-    """What came of one stage; one that was done before is only looked at."""
-    folder = walk.run.stage(index, stage.name)
-    title = f"{index}/{len(walk.recipe.stages)} {stage.name}"
-    if folder.done:
-        result = StageResult.from_json(folder.summary)
-        if result.snapshot is not None:
-            snapshot = walk.run.snapshots / result.snapshot
-            verify(snapshot)
-            walk.models[result.role] = snapshot
-        walk.screen.done(title, f"{result}  (done before)")
-        return result
+def _done_before(folder: StageFolder, run: RunFolder, models: dict[str, Path]) -> StageResult:
+    """What came of a stage that is done; its snapshot is verified, and the newest of its role.
+
+    Raises:
+        SnapshotError: the snapshot is not what the stage left.
+    """
+    result = StageResult.from_json(folder.summary)
+    if result.snapshot is not None:
+        snapshot = run.snapshots / result.snapshot
+        verify(snapshot)
+        models[result.role] = snapshot
+    return result
+
+
+async def _stage(stage: Stage, title: str, folder: StageFolder, walk: Walk) -> StageResult:
+    """What came of one stage."""
     walk.run.event("stage_started", stage=stage.name)
     result = await _work(stage, title, folder, walk)
     folder.finish(result.to_json())

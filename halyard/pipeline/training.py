@@ -29,6 +29,7 @@ from rl.session import RlSession
 from sft.session import SftSession
 
 if TYPE_CHECKING:
+    from configs.recipe import Recipe
     from halyard.cluster.learner import Learner
     from halyard.pipeline.walk import Walk
     from halyard.runs.stage import StageFolder
@@ -42,7 +43,7 @@ async def train(stage: SftStage | RlStage, folder: StageFolder, walk: Walk) -> P
         HalyardError: the stage failed; its newest checkpoint is on disk.
     """
     target = walk.run.snapshots / folder.path.name
-    role = stage.role if isinstance(stage, SftStage) else "policy"
+    role = _role(stage)
     if not target.exists():
         start = walk.models.get(role)
         if isinstance(stage, SftStage) and stage.model is not None:
@@ -60,9 +61,21 @@ async def train(stage: SftStage | RlStage, folder: StageFolder, walk: Walk) -> P
             lineage["changes"] = [one for one in changes(walk.run.path) if one["stage"] == stage.name]
             write_manifest(temporary, version=target.name, parent=parent, lineage=lineage)
         walk.run.event("snapshot", stage=stage.name, version=target.name)
+        if not _trained_later(role, stage, walk.recipe):
+            await walk.cluster.release_learner(role)
     verify(target)
     walk.models[role] = target
     return target
+
+
+def _trained_later(role: str, stage: SftStage | RlStage, recipe: Recipe) -> bool:
+    """Whether a stage after this one trains the same role."""
+    later = recipe.stages[recipe.stages.index(stage) + 1 :]
+    return any(_role(one) == role for one in later if isinstance(one, SftStage | RlStage))
+
+
+def _role(stage: SftStage | RlStage) -> str:
+    return stage.role if isinstance(stage, SftStage) else "policy"
 
 
 async def _sft(stage: SftStage, start: Path, folder: StageFolder, walk: Walk) -> Learner:

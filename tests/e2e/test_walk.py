@@ -76,3 +76,15 @@ def test_a_corrupt_snapshot_is_refused_by_name(finished: Path, tmp_path: Path) -
     assert result.returncode == 2
     assert "02-longcot-sft" in result.stderr
     assert "model.safetensors" in result.stderr
+
+
+def test_a_finished_run_is_shown_again_without_starting_anything(finished: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    before = sorted((copy / "logs").iterdir())
+    for log in before:
+        shutil.rmtree(log) if log.is_dir() else log.unlink()
+    result = halyard(*run(copy, "--resume"), cwd=copy.parent, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert (result.stdout + result.stderr).count("(done before)") == 9
+    assert [log.name for log in (copy / "logs").iterdir()] == ["driver.log"]
