@@ -1,4 +1,4 @@
-"""The architectures that Halyard trains and serves, by the `model_type` of a folder's config.json."""
+"""The architectures that Halyard trains, by the `model_type` of a folder's config.json."""
 
 from __future__ import annotations
 

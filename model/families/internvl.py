@@ -69,11 +69,7 @@ class InternVlFamily(SeeingFamily):
     architecture = InternVLForConditionalGeneration
     formats = (INTERNVL,)
     marks = SAIL_VL2_MARKS
-    text_architectures: ClassVar = {
-        "qwen2": "Qwen2ForCausalLM",
-        "qwen3": "Qwen3ForCausalLM",
-        "qwen3_moe": "Qwen3MoeForCausalLM",
-    }
+    decoders: ClassVar = ("qwen2", "qwen3", "qwen3_moe")
 
     def sight(self, path: Path, config: Any) -> Tiles:
         """Tiles of the tower's size.

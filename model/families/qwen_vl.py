@@ -84,7 +84,7 @@ class QwenVlFamily(SeeingFamily):
         self.architecture = architecture
         self.formats = (chat_format,)
 
-    text_architectures: ClassVar = {"qwen2_5_vl_text": "Qwen2ForCausalLM", "qwen3_vl_text": "Qwen3ForCausalLM"}
+    decoders: ClassVar = ("qwen2_5_vl_text", "qwen3_vl_text")
 
     def sight(self, path: Path, config: Any) -> OwnSize:  # noqa: ARG002
         """Images at their own size."""

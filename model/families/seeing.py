@@ -21,26 +21,25 @@ class SeeingFamily(ABC):
     """A family whose policies write image features over placeholders.
 
     Features of an image are [tokens, hidden · (1 + levels)]: what is written over its placeholders, and beside it, for
-    families that have it ("deepstack"), what is added to the same places after each of the first layers. Learner and
-    engine both take them from `see`.
+    families that have it ("deepstack"), what is added to the same places after each of the first layers.
     """
 
     architecture: type[PreTrainedModel]
     formats: tuple[ChatFormat, ...]
     marks: ImageMarks | None
-    text_architectures: ClassVar[dict[str, str]]
-    """What vLLM calls the decoder that goes with a text configuration's `model_type`."""
+    decoders: ClassVar[tuple[str, ...]]
+    """The `model_type` of the text configurations that the family is taken with."""
 
     def config(self, path: Path) -> PreTrainedConfig:
         """The configuration of a folder.
 
         Raises:
-            SnapshotError: its decoder is not one that the engine runs.
+            SnapshotError: its decoder is none of the family's `decoders`.
         """
         config: Any = AutoConfig.from_pretrained(path)
         kind = config.text_config.model_type
-        if kind not in self.text_architectures:
-            known = ", ".join(self.text_architectures)
+        if kind not in self.decoders:
+            known = ", ".join(self.decoders)
             raise SnapshotError(f"{path / 'config.json'} has a {kind} inside; expected one of {known}")
         return config
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors import safe_open
 from support.tiny_families import FAMILIES
 
 from halyard.cluster import weights
@@ -18,7 +17,6 @@ from halyard.cluster.batch import collate
 from halyard.cluster.training_module import TrainingModule
 from halyard.cluster.types import LossFunction, TrainSequence
 from model.components import frozen
-from model.families.names import engine_name
 from model.load import load_policy, load_processor
 from model.render import ChatMessage
 from model.weight_files import write_safetensors
@@ -96,7 +94,7 @@ def test_a_policy_step_makes_what_was_rewarded_likelier(folder: Path) -> None:
     assert (advantages * (new - old)).sum() > 0
 
 
-def test_a_snapshot_loads_as_what_was_saved_under_names_that_the_engine_knows(folder: Path, tmp_path: Path) -> None:
+def test_a_snapshot_loads_as_what_was_saved(folder: Path, tmp_path: Path) -> None:
     policy: Any = load_policy(folder, dtype=torch.float32)
     losses(policy, conversations(folder), cross_entropy, 1)
     saved = tmp_path / "snapshot"
@@ -107,9 +105,3 @@ def test_a_snapshot_loads_as_what_was_saved_under_names_that_the_engine_knows(fo
     for (name, ours), (_, theirs) in zip(policy.named_parameters(), again.named_parameters(), strict=True):
         assert torch.equal(ours, theirs), name
     assert load_processor(saved).image_token_id == load_processor(folder).image_token_id
-    with safe_open(saved / "model.safetensors", framework="pt") as file:
-        names = {engine_name(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    towers = [n for n, _ in policy.named_parameters() if not n.startswith(("model.language_model.", "lm_head."))]
-    assert {name for name in names if name.startswith("tower.")} == {
-        name.replace("model.", "tower.", 1) for name in towers
-    }

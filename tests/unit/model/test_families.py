@@ -171,7 +171,7 @@ def test_tiles_that_the_tower_cannot_see_are_refused(tmp_path: Path) -> None:
         load_processor(folder)
 
 
-def test_a_decoder_that_the_engine_does_not_run_is_refused(tmp_path: Path) -> None:
+def test_a_decoder_that_is_not_the_familys_is_refused(tmp_path: Path) -> None:
     folder = save_text_inside(tmp_path / "policy", "llama")
     with pytest.raises(SnapshotError, match="has a llama inside; expected one of qwen2, qwen3, qwen3_moe"):
         load_policy(folder, dtype=torch.float32)
