@@ -190,7 +190,7 @@ def _nearly_equal(first: Tree, second: Tree, names: frozenset[str]) -> bool | No
         if found is False and positive:
             return False
         agreed += found is True
-        unclear = unclear or found is not True
+        unclear = unclear or not (found or positive)  # where digits cancel out, another point takes the place
     return True if agreed >= wanted and not unclear else None
 
 

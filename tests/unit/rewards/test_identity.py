@@ -24,7 +24,7 @@ SAME = [
     (r"\sqrt{x^2}", "|x|"), (r"3\ln|x|+C", r"C+3\ln\left|x\right|"), ("|-3|", "3"),
     (r"|x|\cdot|y|", r"\lvert xy\rvert"),
     ("(|x|)^2", "x^2"), (r"\frac{|x-1|}{2}", "|(1-x)/2|"), ("|(|x|+1)|", "|x|+1"),
-    (r"\ln x^2", r"2\ln x"), (r"3\log x+\log 7", r"\log(7x^3)"),
+    (r"\ln x^2", r"2\ln x"), (r"3\log x+\log 7", r"\log(7x^3)"), ("3x(x-2)(x-2)(x-2)", "3x^4-18x^3+36x^2-24x"),
     ("2**3", "8"), (r"\left(a+b\right)\,c", "ac+bc"), ("2^{-1}", "0.5"),
 ]  # fmt: skip
 OTHER = [
