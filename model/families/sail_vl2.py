@@ -15,7 +15,7 @@ from model.sail_vl2 import SailVl2Config, SailVl2ForConditionalGeneration, SailV
 from model.sight import SAIL_VL2_MARKS, ImageMarks, Sight
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SailVl2Family:
     """The policy that this project is about; `released` is the layout of the published folders."""
 

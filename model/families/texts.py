@@ -13,7 +13,7 @@ from model.chat_format import CHATML, FORMATS, ChatFormat
 from model.sight import ImageMarks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextFamily:
     """A decoder and nothing else."""
 

@@ -181,7 +181,7 @@ def _rope(sections: list[int]) -> dict[str, Any]:
     return {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": sections}
 
 
-def _qwen_ids(tokenizer: Any) -> dict[str, int]:
+def _qwen_ids(tokenizer: Any) -> dict[str, Any]:
     start, end, image, video = tokenizer.convert_tokens_to_ids(list(_QWEN_MARKS))
     return {
         "vision_start_token_id": start,
