@@ -42,7 +42,7 @@ class Engines(Panel):
                 snapshot=slot.engine.snapshot.id if slot.engine.snapshot else None,
                 target=slot.target.id if slot.target else None,
                 in_flight=slot.in_flight,
-                silent=round(slot.engine.silent_for()) if slot.in_flight and slot.engine.alive else None,
+                silent=round(slot.silent_for()) if slot.in_flight and slot.engine.alive else None,
             )
             for slot in pool.slots
         )

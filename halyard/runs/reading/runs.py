@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ _GOING: Mapping[str, RunState] = {
     "order resume": "running",
     "order stop": "stopping",
 }
+_ROUNDED = 0.001
+"""Seconds by which an event may say that it was earlier than it was."""
+_STAGE = ("name", "type")
+"""What every stage of a recipe says, and what is shown of it."""
 _REST = ("stopped", "failed", "finished", "gone")
 
 
@@ -169,12 +174,12 @@ def processor_folder(run: Path) -> Path | None:
 
 
 def _content(run: Path) -> dict[str, Any]:
-    try:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         content = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
-        if isinstance(content["recipe"]["stages"], list):
+        recipe = content["recipe"]
+        told = [recipe["name"], recipe["description"], *(stage[key] for stage in recipe["stages"] for key in _STAGE)]
+        if all(isinstance(one, str) for one in told):
             return content
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
     raise ConfigError(f"{run} is no run: it has no recipe.json, or a damaged one")
 
 
@@ -183,7 +188,7 @@ def _state(run: Path, driver: Driver | None) -> tuple[RunState, str]:
     found = read_last(run / "events.jsonl", wanted=lambda event: _kind(event) in (*_ENDS, *_GOING))
     last = found[0] if found else {"event": "created", "time": 0.0}
     kind = _kind(last)
-    if kind in _ENDS and (driver is None or driver.since <= last["time"]):
+    if kind in _ENDS and (driver is None or driver.since <= last["time"] + _ROUNDED):
         over = driver is None or kind == "finished"  # else its process is just closing engines and learners
         return _ENDS[kind] if over else "stopping", last.get("message", "")
     if driver is None:

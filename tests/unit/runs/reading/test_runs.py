@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -138,6 +139,11 @@ def test_the_processor_is_that_of_the_newest_snapshot(run: RunFolder) -> None:
 
 def test_what_is_no_run_is_left_out(run: RunFolder, tmp_path: Path) -> None:
     (run.path.parent / "notes").mkdir()
+    whole = json.loads((run.path / "recipe.json").read_text())
+    bare, odd = whole | {"recipe": {"stages": []}}, whole | {"recipe": []}
+    for name, content in (("cut", "{"), ("bare", json.dumps(bare)), ("odd", json.dumps(odd))):
+        (run.path.parent / name).mkdir()
+        (run.path.parent / name / "recipe.json").write_text(content)
     assert [view.name for view in list_runs(run.path.parent)] == ["mine"]
     with pytest.raises(ConfigError, match="is no run"):
         show_run(tmp_path)
