@@ -17,7 +17,7 @@ from bench.hostile import REFERENCE, UNEVALUATED, hostile
 from rewards.answer import quick
 from rewards.grader import Answered, Grader
 from rewards.pool import Pool
-from rewards.worker import Job
+from rewards.worker import BOOT, Job
 
 DEADLINE = 0.5
 BOUND = 100.0
@@ -125,4 +125,4 @@ async def test_a_thousand_bombs_do_not_bloat_the_run(grader: Grader, answers: li
     for repeat in range(2):
         await grader.grade([Answered(f"\\boxed{{{one}}} {repeat}", REFERENCE, "math") for one in answers])
     assert memory([me]) - before < 200 * 2**20
-    assert len(me.children()) <= 3
+    assert len([one for one in me.children() if BOOT in one.cmdline()]) in (1, 2, 3)

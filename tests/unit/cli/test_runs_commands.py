@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,28 @@ def test_every_command_of_the_docs_does_what_it_says(run: RunFolder, url: str) -
     given = [json.loads(file.read_text()) for file in sorted((run.path / "orders").iterdir())]
     assert [order["verb"] for order in given] == ["set", "set", "checkpoint", "pause", "resume", "stop"]
     assert (given[0]["value"], given[0]["who"], given[0]["why"]) == (5e-3, "ops", "the reward stands still")
+
+
+def test_every_curl_of_the_docs_does_what_it_says(run: RunFolder, url: str) -> None:
+    (block,) = re.findall(r"```bash\n(.*?)```", PAGE.split("\n## Runs\n")[1].split("\n## ")[0], re.DOTALL)
+    for old, new in (
+        ("http://127.0.0.1:8000", url),
+        ("stage=verifiable-rl&start=10", "stage=rl"),
+        ("curl -s", f"curl --fail-with-body --max-time 2 -H 'authorization: Bearer {OPERATOR}' -s"),
+        ("\\\n", " "),
+    ):
+        block = block.replace(old, new)
+    commands = block.splitlines()
+    done = [subprocess.run(["bash", "-c", one], capture_output=True, text=True, check=False) for one in commands]
+    still_open = 28  # a stream of events goes on until the run ends
+    assert [one.returncode for one in done] == [0, 0, still_open, 0], [one.stdout for one in done]
+    shown, figures, events, changed = (one.stdout for one in done)
+    assert json.loads(shown)["name"] == "short"
+    assert json.loads(figures)["lines"][0]["reward"] == 0.25
+    assert "stage_started" in events
+    assert json.loads(changed)["verb"] == "set"
+    (order,) = (run.path / "orders").iterdir()
+    assert json.loads(order.read_text())["key"] == "max_staleness"
 
 
 def test_refusals_are_sentences(run: RunFolder, url: str) -> None:

@@ -48,7 +48,7 @@ def test_defaults_and_types() -> None:
     recipe = load_recipe("quickstart").recipe
     first = recipe.stages[0]
     assert isinstance(first, SftStage)
-    assert first.optimizer.learning_rate == 2e-3
+    assert first.optimizer.learning_rate == 2.5e-3
     assert isinstance(first.data.sources, tuple)
     with pytest.raises(ValueError, match="frozen"):
         recipe.seed = 3  # type: ignore[misc]
