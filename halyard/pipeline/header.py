@@ -60,5 +60,6 @@ def _machine(cluster: ClusterConfig) -> str:
 
 
 def _each(count: int, noun: str, cpus: float, gpus: float) -> str:
-    has = f"{gpus:g} GPUs" if gpus else f"{cpus:g} cores"
+    amount, unit = (gpus, "GPU") if gpus else (cpus, "core")
+    has = f"{amount:g} {unit}{'s' if amount != 1 else ''}{' each' if count > 1 else ''}"
     return f"{count} {noun}{'s' if count > 1 else ''} ({has})"
