@@ -7,6 +7,9 @@ from typing import Any
 
 from PIL.Image import Image
 
+LEARNER_ONLY = ("internvl", "qwen2_5_vl", "qwen3_vl")
+"""Model types that are trained but not run: vLLM's classes for them need torchvision, and another kind of prompt."""
+
 
 def register() -> None:
     """Make vLLM know SAIL-VL2, in every process that it starts; doing it again changes nothing."""

@@ -9,6 +9,7 @@ from configs.cluster import ClusterConfig, EngineConfig, LearnerConfig
 from halyard.cluster import engine_options
 from halyard.errors import SnapshotError
 from model.sail_vl2 import SailVl2Config
+from model.vllm_plugin import LEARNER_ONLY
 
 
 def test_a_step_on_a_cpu_holds_the_longest_request_and_every_sequence():
@@ -76,3 +77,15 @@ def test_another_shape_or_tokenizer_is_another_architecture(tmp_path, difference
 def test_a_folder_without_a_model_is_refused_by_name(tmp_path):
     with pytest.raises(SnapshotError, match=f"{tmp_path} is not a model folder"):
         engine_options.architecture(tmp_path)
+
+
+def test_a_policy_that_only_the_learner_knows_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "internvl"}')
+    with pytest.raises(SnapshotError, match="of type internvl, which the learner trains but no engine runs yet"):
+        engine_options.architecture(tmp_path)
+
+
+def test_every_family_is_run_by_the_engine_or_refused_by_name():
+    from model.families import SEEING
+
+    assert set(LEARNER_ONLY) == set(SEEING)
