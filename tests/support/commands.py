@@ -51,6 +51,9 @@ def started(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         process.wait(timeout=30)
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def descendants(pid: int, cmdline: str) -> list[psutil.Process]:
