@@ -30,7 +30,7 @@ $(STAMP):
 	@rm -f .venv/.halyard-*; touch $@
 	@echo "Set up. '. .venv/bin/activate' gives you the halyard command."
 
-quickstart: $(STAMP) ## Run the whole pipeline on this machine's CPU (over twenty minutes)
+quickstart: $(STAMP) ## Run the whole pipeline on this machine's CPU (about thirteen minutes)
 	@$(BIN)/halyard run quickstart
 
 test: $(STAMP) ## All tests: unit, integration and end to end
@@ -47,7 +47,7 @@ format: $(STAMP) ## Put the code in the house style
 
 serve: $(STAMP) ## Serve the quickstart's snapshots over HTTP (RUN=DIR serves another run's)
 	@run="$(or $(RUN),$(shell ls -d runs/quickstart-* 2>/dev/null | tail -1))"; test -n "$$run" || \
-	  { echo "There is no run of the quickstart in runs/ yet: 'make quickstart' makes one (over twenty minutes); or name another run: make serve RUN=runs/NAME" >&2; exit 2; }; \
+	  { echo "There is no run of the quickstart in runs/ yet: 'make quickstart' makes one (about thirteen minutes); or name another run: make serve RUN=runs/NAME" >&2; exit 2; }; \
 	  exec $(BIN)/halyard serve "$$run"
 
 bench: $(STAMP) ## Where the time of an RL step goes
