@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -138,11 +138,9 @@ def write(path: Path, records: Iterable[RolloutRecord]) -> None:
     Raises:
         HalyardError: the disk is full.
     """
-    names = [one.name for one in fields(RolloutRecord)]
     with clear_errors(path):
         path.parent.mkdir(exist_ok=True)
-        rows = [_row(one, path.parent.parent) for one in records]
-        table = pa.table({name: [row[name] for row in rows] for name in names}, schema=_SCHEMA)
+        table = pa.table(_columns(list(records), path.parent.parent), schema=_SCHEMA)
         with replaced(path) as temporary:
             pq.write_table(table, temporary, compression="zstd")
 
@@ -164,9 +162,15 @@ def from_row(row: Mapping[str, Any], stage: Path) -> RolloutRecord:
     return RolloutRecord(**{**row, **decoded, "images": pictures.found(row["images"], stage)})
 
 
-def _row(one: RolloutRecord, stage: Path) -> dict[str, Any]:
-    encoded = {name: _json(getattr(one, name)) for name in _AS_JSON}
-    return asdict(one) | encoded | {"images": pictures.keep(one.images, stage)}
+def _columns(records: Sequence[RolloutRecord], stage: Path) -> dict[str, list[Any]]:
+    """The records' values by name; the answers to a prompt share its images, which are filed and described once."""
+    columns = {one.name: [getattr(each, one.name) for each in records] for one in fields(RolloutRecord)}
+    for name in _AS_JSON:
+        columns[name] = [_json(value) for value in columns[name]]
+    shared = {tuple(map(id, images)): images for images in columns["images"]}
+    described = {key: pictures.keep(images, stage) for key, images in shared.items()}
+    columns["images"] = [described[tuple(map(id, images))] for images in columns["images"]]
+    return columns
 
 
 def _json(values: Mapping[str, Any]) -> str:
