@@ -22,6 +22,7 @@ from configs.load import LoadedRecipe
 from configs.recipe import Recipe
 from halyard.errors import ConfigError
 from halyard.runs.atomic import clear_errors, sweep, write_json
+from halyard.runs.layout import stage_path
 from halyard.runs.lines import JsonLines
 from halyard.runs.stage import StageFolder
 
@@ -119,7 +120,7 @@ class RunFolder:
 
     def stage(self, index: int, name: str) -> StageFolder:
         """The folder of the stage with this number (from 1) and name; made when it is not there."""
-        return StageFolder(self.path / "stages" / f"{index:02d}-{name}")
+        return StageFolder(stage_path(self.path, index, name))
 
     def event(self, kind: str, **fields: Any) -> None:
         """Nothing; a change of state is on the disk, with the time in seconds since 1970."""

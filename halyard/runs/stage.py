@@ -13,6 +13,7 @@ from halyard.durable import sha256, sync
 from halyard.errors import HalyardError, SnapshotError
 from halyard.runs import rollouts
 from halyard.runs.atomic import clear_errors, new_folder, plain, sweep, write_json, write_text
+from halyard.runs.layout import rollouts_path
 from halyard.runs.lines import JsonLines
 from halyard.runs.rollouts import RolloutRecord
 
@@ -60,7 +61,7 @@ class StageFolder:
         Raises:
             HalyardError: the disk is full.
         """
-        rollouts.write(self.path / "rollouts" / f"{step:06d}.parquet", records)
+        rollouts.write(rollouts_path(self.path, step), records)
 
     def read_rollouts(self) -> Iterator[RolloutRecord]:
         """Every rollout of the stage, step after step."""

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from halyard.data.images import open_image
 from halyard.errors import ConfigError
 from halyard.runs import rollouts
+from halyard.runs.layout import rollouts_path, stage_path
 from halyard.runs.reading.runs import recipe, stage_folder
 from halyard.runs.rollouts import RolloutRecord, RolloutState
 
@@ -138,7 +139,7 @@ def read_group(run: Path, stage: str, step: int, occurrence: int) -> list[Rollou
         ConfigError: there is no such stage, step or prompt.
     """
     folder = stage_folder(run, stage)
-    path = _file(folder, step)
+    path = rollouts_path(folder, step)
     if not path.is_file():
         raise ConfigError(f"step {step} of {stage} has no rollouts; there are those of {_shown(_steps(folder))}")
     file = pq.ParquetFile(path)
@@ -170,7 +171,7 @@ def _look(
 ) -> tuple[list[RolloutRow], int | None]:
     """At most `room` rollouts of a step from row `skip` on, and the row to go on from when there are more."""
     try:
-        file = pq.ParquetFile(_file(folder, step))
+        file = pq.ParquetFile(rollouts_path(folder, step))
     except FileNotFoundError:  # a resume cut it off this moment
         return [], None
     names = set(file.schema_arrow.names)
@@ -216,16 +217,12 @@ def _row(row: dict[str, Any], stage: str) -> RolloutRow:
 
 def _newest_stage(run: Path) -> str | None:
     stages = list(enumerate((one["name"] for one in recipe(run)["stages"]), start=1))
-    folders = ((name, run / "stages" / f"{index:02d}-{name}") for index, name in reversed(stages))
+    folders = ((name, stage_path(run, index, name)) for index, name in reversed(stages))
     return next((name for name, folder in folders if rollouts.files(folder)), None)
 
 
 def _steps(folder: Path) -> list[int]:
     return [int(file.stem) for file in rollouts.files(folder)]
-
-
-def _file(folder: Path, step: int) -> Path:
-    return folder / "rollouts" / f"{step:06d}.parquet"
 
 
 def _asked(step: int, query: RolloutQuery) -> bool:

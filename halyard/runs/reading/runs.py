@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from halyard.errors import ConfigError
 from halyard.runs.driver import Driver, find_driver
+from halyard.runs.layout import stage_path
 from halyard.runs.reading.lines import Lines, read_from, read_last
 
 RunState = Literal["starting", "running", "pausing", "paused", "stopping", "stopped", "failed", "finished", "gone"]
@@ -78,7 +79,10 @@ class RunView:
 def list_runs(root: Path) -> list[RunView]:
     """The runs of a folder, newest first; what is none, or damaged, is left out."""
     folders = [file.parent for file in root.glob("*/recipe.json") if not file.parent.name.startswith(".")]
-    runs = [show_run(folder) for folder in folders if is_run(folder)]
+    runs = []
+    for folder in folders:
+        with contextlib.suppress(ConfigError):
+            runs.append(show_run(folder))
     return sorted(runs, key=lambda one: (one.created, one.name), reverse=True)
 
 
@@ -160,7 +164,7 @@ def stage_folder(run: Path, stage: str) -> Path:
     names = [one["name"] for one in recipe(run)["stages"]]
     if stage not in names:
         raise ConfigError(f"the run {run.name} has no stage {stage}, expected one of {', '.join(names)}")
-    return run / "stages" / f"{names.index(stage) + 1:02d}-{stage}"
+    return stage_path(run, names.index(stage) + 1, stage)
 
 
 def processor_folder(run: Path) -> Path | None:
@@ -201,7 +205,7 @@ def _kind(event: Mapping[str, Any]) -> str:
 
 
 def _stage(run: Path, index: int, config: Mapping[str, Any], unfinished: StageState) -> StageView:
-    folder = run / "stages" / f"{index:02d}-{config['name']}"
+    folder = stage_path(run, index, config["name"])
     summary = read_json(folder / "summary.json")
     last = read_last(folder / "metrics.jsonl")
     state: StageState = "done" if summary else unfinished if folder.is_dir() else "waiting"
