@@ -76,7 +76,7 @@ def scaled(difficulty: float, easiest: int, hardest: int) -> int:
 
 
 def another(random: Random, answer: str) -> str:
-    """A wrong answer of the same unit, one digit away.
+    """A wrong answer of the same unit, often one digit away.
 
     >>> another(Random(0), "7 m") != "7 m"
     True

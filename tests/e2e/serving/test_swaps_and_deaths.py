@@ -19,7 +19,7 @@ from support.serving_process import Server, make_run, serving
 SETTINGS = "engine: {max_model_len: 512, max_num_seqs: 32, kv_cache_gib: 0.25}\n"
 VERSIONS = ("01-a", "02-b", "03-c")
 SECONDS = float(os.environ.get("HALYARD_LOAD_SECONDS", "12"))
-"""How long the weights are swapped under load; the figures in docs/log.md are of 60 s."""
+"""How long the weights are swapped under load."""
 EVERY = float(os.environ.get("HALYARD_SWAP_SECONDS", "2"))
 CLIENTS = 16
 SEEDS = 12
