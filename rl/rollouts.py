@@ -128,7 +128,7 @@ def to_sample(prompt: Prompt, rollout: Rollout) -> Sample:
     """What a reward sees of a rollout."""
     response = split(rollout.text, prompt.thinking)
     return Sample(
-        prompt="\n".join(message.text for message in prompt.messages),
+        prompt=prompt.text,
         response=rollout.text,
         reasoning=response.reasoning,
         answer=response.answer,
@@ -140,7 +140,7 @@ def to_sample(prompt: Prompt, rollout: Rollout) -> Sample:
         prompt_tokens=len(rollout.prompt_token_ids),
         response_tokens=len(rollout.response_token_ids),
         response_token_ids=rollout.response_token_ids,
-        images=tuple(image for message in prompt.messages for image in message.images),
+        images=prompt.images,
         prompt_id=prompt.id,
         metadata=prompt.metadata,
     )

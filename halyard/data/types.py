@@ -87,6 +87,16 @@ class Prompt:
     thinking: bool = True
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def text(self) -> str:
+        """The text of its messages, a line for each."""
+        return "\n".join(message.text for message in self.messages)
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """The images of its messages, in order."""
+        return tuple(image for message in self.messages for image in message.images)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionSpan:

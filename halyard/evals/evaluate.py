@@ -130,7 +130,7 @@ async def _graded(one: _Question, completions: Sequence[Completion], renderer: R
             reference=prompt.answer,
             task=prompt.task,
             thinking=prompt.thinking,
-            prompt="\n".join(message.text for message in prompt.messages),
+            prompt=prompt.text,
         )
         for completion in completions
     ]

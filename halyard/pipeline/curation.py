@@ -12,7 +12,7 @@ from configs.stages import FilterStage, HardCasesStage, HarvestStage, RlStage
 from halyard.cluster.types import GenerationRequest
 from halyard.data import curate
 from halyard.data.chat import to_chat
-from halyard.data.prompts import question, to_prompt
+from halyard.data.prompts import to_prompt
 from halyard.data.rows import write_jsonl
 from halyard.durable import replaced
 from halyard.errors import DataError
@@ -165,13 +165,14 @@ class Questions:
 
     def answers(self, row: Row, completions: Sequence[Completion]) -> list[Answer]:
         """The completions as text, with what they are compared to."""
+        prompt = to_prompt(row, thinking=self._thinking)
         return [
             Answer(
                 text=self._renderer.decode(one.token_ids),
-                reference=row.answer,
-                task=row.task,
-                thinking=self._thinking,
-                prompt="\n".join(message.text for message in question(row)),
+                reference=prompt.answer,
+                task=prompt.task,
+                thinking=prompt.thinking,
+                prompt=prompt.text,
             )
             for one in completions
         ]

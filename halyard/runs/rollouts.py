@@ -108,7 +108,7 @@ def record(
         prompt_id=prompt.id,
         index=rollout.index,
         thinking=prompt.thinking,
-        question="\n".join(message.text for message in prompt.messages),
+        question=prompt.text,
         reference=prompt.answer,
         task=prompt.task,
         family=prompt.family,
@@ -128,7 +128,7 @@ def record(
         why=why,
         advantage=advantage,
         metadata=prompt.metadata,
-        images=tuple(image for message in prompt.messages for image in message.images),
+        images=prompt.images,
     )
 
 

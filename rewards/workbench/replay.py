@@ -187,7 +187,7 @@ async def replay(
 
 
 def to_sample(record: RolloutRecord) -> Sample:
-    """What a reward sees of a rollout that was kept: what it saw in the run but for the images, which are not kept."""
+    """What a reward sees of a rollout that was kept: what it saw in the run."""
     parts = split(record.text, record.thinking)
     return Sample(
         prompt=record.question,
@@ -202,6 +202,7 @@ def to_sample(record: RolloutRecord) -> Sample:
         prompt_tokens=len(record.prompt_token_ids),
         response_tokens=len(record.response_token_ids),
         response_token_ids=record.response_token_ids,
+        images=tuple(record.images),
         prompt_id=record.prompt_id,
         group_id=str(record.occurrence),
         metadata=record.metadata,
