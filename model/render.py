@@ -144,10 +144,12 @@ class Renderer:
 
     def without_marks(self, ids: Iterable[int], each: int = 1) -> list[int]:
         """Ids without the marks around images, and of every `each` placeholders the first."""
-        marks, kept, placeholders = (self.id_of(self._marks.start), self.id_of(self._marks.end)), [], 0
+        start, image, end = (self.id_of(mark) for mark in (self._marks.start, self._marks.token, self._marks.end))
+        kept, placeholders = [], 0
         for one in ids:
-            placeholders += one == self.image_token_id
-            if one not in marks and not (one == self.image_token_id and (placeholders - 1) % each):
+            if one == image:
+                placeholders += 1
+            if one not in (start, end) and (one != image or placeholders % each == 1 % each):
                 kept.append(one)
         return kept
 

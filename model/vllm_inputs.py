@@ -24,6 +24,7 @@ from vllm.multimodal.processing.processor import MultiModalPromptUpdates, Placeh
 from model.placeholders import pixels, starts, tokens
 from model.sail_vl2.configuration import SailVl2Config
 from model.sail_vl2.processing import IMAGE_TOKEN, SailVl2Processor
+from model.sail_vl2.vision import Grid
 
 
 class ProcessingInfo(BaseProcessingInfo):
@@ -120,3 +121,9 @@ class Processor(BaseMultiModalProcessor[ProcessingInfo]):
             for index, (start, run) in enumerate(zip(found, runs, strict=True))
         ]
         return token_ids, {"image": places} if places else {}
+
+
+def grids_of(arguments: Mapping[str, Any]) -> list[Grid] | None:
+    """The patches of each image, down and across, where images have sizes of their own."""
+    grids = arguments.get("image_grids")
+    return None if grids is None else [(height, width) for height, width in grids.reshape(-1, 2).tolist()]

@@ -22,15 +22,8 @@ from vllm.sequence import IntermediateTensors
 from model.sail_vl2.configuration import SailVl2Config
 from model.sail_vl2.modeling import DECODERS, silence_image_token, visual_tokens
 from model.sail_vl2.processing import IMAGE_TOKEN
-from model.sail_vl2.vision import Grid
-from model.vllm_inputs import DummyInputs, ProcessingInfo, Processor
+from model.vllm_inputs import DummyInputs, ProcessingInfo, Processor, grids_of
 from model.vllm_vision import PACKED, VisionTower, parallel_adapter
-
-
-def grids_of(arguments: dict[str, Any]) -> list[Grid] | None:
-    """The patches of each image, down and across, where images have sizes of their own."""
-    grids = arguments.get("image_grids")
-    return None if grids is None else [(height, width) for height, width in grids.reshape(-1, 2).tolist()]
 
 
 @MULTIMODAL_REGISTRY.register_processor(Processor, info=ProcessingInfo, dummy_inputs=DummyInputs)

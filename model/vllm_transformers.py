@@ -20,8 +20,7 @@ from vllm.multimodal import MULTIMODAL_REGISTRY
 from model.sail_vl2.configuration import SailVl2Config
 from model.sail_vl2.modeling import adapter, silence_image_token, visual_tokens
 from model.sail_vl2.vision import SailVl2VisionModel
-from model.vllm_inputs import DummyInputs, ProcessingInfo, Processor
-from model.vllm_model import grids_of
+from model.vllm_inputs import DummyInputs, ProcessingInfo, Processor, grids_of
 
 
 class _Decoder(nn.Module):

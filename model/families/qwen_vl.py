@@ -22,7 +22,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from halyard.errors import DataError
 from model.chat_format import CHATML, QWEN2_5_VL, ChatFormat
-from model.families.mrope import Grids, packed_positions
+from model.families.mrope import packed_positions
 from model.families.seeing import SeeingFamily
 from model.sail_vl2.images import on_white
 from model.sight import ImageMarks
@@ -79,12 +79,11 @@ class QwenVlFamily(SeeingFamily):
     """One of the two, which differ in what `see` has beside the tower's output."""
 
     marks = _MARKS
+    decoders: ClassVar = ("qwen2_5_vl_text", "qwen3_vl_text")
 
     def __init__(self, architecture: type[PreTrainedModel], chat_format: ChatFormat) -> None:
         self.architecture = architecture
         self.formats = (chat_format,)
-
-    decoders: ClassVar = ("qwen2_5_vl_text", "qwen3_vl_text")
 
     def sight(self, path: Path, config: Any) -> OwnSize:  # noqa: ARG002
         """Images at their own size."""
@@ -107,13 +106,8 @@ class QwenVlFamily(SeeingFamily):
 
     def positions(self, config: Any, input_ids: Tensor, position_ids: Tensor, grids: Tensor | None) -> Tensor:
         """Positions [4, 1, tokens]."""
-        return packed_positions(input_ids, position_ids, token_grids(config, grids), config.image_token_id)
-
-
-def token_grids(config: Any, grids: Tensor | None) -> Grids:
-    """Rows and columns of visual tokens, of grids [images, 2] of patches."""
-    merged = [] if grids is None else (grids // config.vision_config.spatial_merge_size).tolist()
-    return [(rows, columns) for rows, columns in merged]
+        merged = [] if grids is None else (grids // config.vision_config.spatial_merge_size).tolist()
+        return packed_positions(input_ids, position_ids, merged, config.image_token_id)
 
 
 QWEN2_5_VL_FAMILY = QwenVlFamily(Qwen2_5_VLForConditionalGeneration, QWEN2_5_VL)

@@ -98,6 +98,6 @@ class SeeingFamily(ABC):
         """
         if not (policy.training or torch.is_grad_enabled()):
             return 0.0
-        pixels, grids = (None if one is None else one.to(embeddings.device) for one in self.blank(policy.config))
-        assert pixels is not None
-        return torch.cat(self.see(policy.model, pixels.to(embeddings.dtype), grids)).sum() * 0.0
+        pixels, grids = self.blank(policy.config)
+        grids = None if grids is None else grids.to(embeddings.device)
+        return torch.cat(self.see(policy.model, pixels.to(embeddings), grids)).sum() * 0.0
