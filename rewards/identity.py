@@ -272,14 +272,16 @@ def _log(argument: complex, base: complex = math.e) -> complex:
 
 
 def _factorial(argument: complex) -> complex:
-    return complex(math.factorial(_natural(argument, 170)) if _is_natural(argument) else _gamma(argument + 1))
+    number = _natural(argument, 170)
+    return complex(_gamma(argument + 1) if number is None else math.factorial(number))
 
 
 def _binomial(top: complex, bottom: complex) -> complex:
     """A binomial coefficient, for letters between whole numbers as well, so that n(n-1)/2 is one."""
-    if _is_natural(top) and _is_natural(bottom):
-        return complex(math.comb(_natural(top, LARGEST_FACTORIAL), _natural(bottom, LARGEST_FACTORIAL)))
-    return complex(_gamma(top + 1) / _gamma(bottom + 1) / _gamma(top - bottom + 1))
+    number, chosen = _natural(top, LARGEST_FACTORIAL), _natural(bottom, LARGEST_FACTORIAL)
+    if number is None or chosen is None:
+        return complex(_gamma(top + 1) / _gamma(bottom + 1) / _gamma(top - bottom + 1))
+    return complex(math.comb(number, chosen))
 
 
 def _gamma(argument: complex) -> float:
@@ -289,13 +291,16 @@ def _gamma(argument: complex) -> float:
     return math.gamma(argument.real)
 
 
-def _is_natural(argument: complex) -> bool:
-    return not argument.imag and argument.real >= 0 and argument.real == int(argument.real)
+def _natural(argument: complex, largest: int) -> int | None:
+    """The natural number that an argument is, None for any other number.
 
-
-def _natural(argument: complex, largest: int) -> int:
-    if argument.imag or not 0 <= argument.real <= largest or argument.real != int(argument.real):
-        raise _Undefined("no natural number")
+    Raises:
+        ArithmeticError: it is larger than that.
+    """
+    if argument.imag or argument.real < 0 or argument.real != int(argument.real):
+        return None
+    if argument.real > largest:
+        raise _Undefined("too large a number")
     return int(argument.real)
 
 

@@ -99,7 +99,7 @@ def _fill(bundles: Sequence[_Bundle], count: int, tokens_per_pack: int) -> list[
                 return None
             waiting += reversed(one.halves())
             continue
-        best = fitting[np.argmin(np.square(shares[fitting] + share).sum(1) - np.square(shares[fitting]).sum(1))]
+        best = fitting[np.argmin(shares[fitting] @ share)]  # which adds least to the sum of all shares squared
         shares[best] += share
         room[best] -= one.tokens
         packed[best] += one.indices

@@ -159,4 +159,4 @@ def why_lost(error: Exception) -> str:
             "this machine's memory was nearly full, and Ray stopped it to save the others. Close what else runs here, "
             "or give the run fewer engines or ranks, or smaller packs; --resume goes on from the newest checkpoint"
         )
-    return str(error).splitlines()[0]
+    return str(error).partition("\n")[0]

@@ -47,5 +47,5 @@ def clock(text: str) -> Clock | None:
 
 
 def is_clock(text: str) -> bool:
-    """Whether a reference is a time of day: 3:45 alone may be a proportion."""
-    return _MARKED.search(text) is not None and clock(text) is not None
+    """Whether a reference is marked as a time of day: 3:45 alone may be a proportion."""
+    return _MARKED.search(text) is not None

@@ -122,7 +122,7 @@ class _Reader:
 
     def _clock(self, text: str, depth: int) -> Kind | None:
         form = spaced(text)
-        return None if depth or not clock.is_clock(form) else clock.clock(form)
+        return clock.clock(form) if not depth and clock.is_clock(form) else None
 
     def _reaction(self, text: str, _: int) -> Kind | None:
         form = spaced(text)
