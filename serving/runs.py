@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from pydantic import ValidationError
 
 from configs.faults import nearest
 from configs.live import LiveKey, changed, live_keys
@@ -64,7 +65,7 @@ class Runs:
         """What can be changed in the stage of a run that goes on now.
 
         Raises:
-            Refusal: there is no such run.
+            Refusal: there is no such run, or its recipe is of another version.
         """
         _, stage = self._stage(self.folder(name))
         return live_keys(stage) if stage is not None else []
@@ -107,7 +108,7 @@ class Runs:
         """The change of a live key, valid as far as can be told from here; it takes effect after the next step.
 
         Raises:
-            Refusal: the key is not live, the value is wrong, or the run does not go on.
+            Refusal: the key is not live, the value is wrong, the run does not go on, or is of another version.
         """
         folder = self.folder(name)
         recipe, stage = await asyncio.to_thread(self._stage, folder)
@@ -128,8 +129,18 @@ class Runs:
             raise Refusal(409, str(error), code="wrong_state") from None
 
     def _stage(self, folder: Path) -> tuple[Recipe, Stage | None]:
-        """The recipe of a run and its stage that goes on, with what was changed until now."""
-        recipe = Recipe.model_validate(reading.recipe(folder))
+        """The recipe of a run and its stage that goes on, with what was changed until now.
+
+        Raises:
+            Refusal: the recipe is of another version, so that nobody here knows what may change.
+        """
+        try:
+            recipe = Recipe.model_validate(reading.recipe(folder))
+        except ValidationError as error:
+            first = ".".join(map(str, error.errors()[0]["loc"]))
+            message = f"the run {folder.name} follows a recipe of another version of Halyard, as {first} shows"
+            advice = "its keys can be changed over HTTP by a service of that version alone"
+            raise Refusal(409, f"{message}; {advice}", code="other_version") from None
         view = show_run(folder)
         name = next((one.name for one in view.stages if one.name == view.stage and one.state == "running"), None)
         begun = next((one for one in recipe.stages if one.name == name), None)

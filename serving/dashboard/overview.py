@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from nicegui import ui
 
+from configs.live import LiveKey
 from halyard.runs.reading.health import Health, health
 from halyard.runs.reading.runs import RunView, StageView, events, show_run
 from serving.dashboard.control import Control
@@ -16,6 +18,7 @@ from serving.dashboard.happenings import draw_happenings, draw_preflight, said
 from serving.dashboard.history import Line, series, value
 from serving.dashboard.parts import PALETTE, ago, card, chip, clock, div, duration, number, spark, text
 from serving.dashboard.view import Panel
+from serving.errors import Refusal
 
 STATES = {
     "starting": "accent live",
@@ -80,9 +83,15 @@ class Overview(Panel):
         lines = self.view.history.lines(folder, stage.name) if stage and stage.type in _TILES else []
         vital = health(folder, processes=False)
         vital = replace(vital, silent_seconds=None)
-        steered = run.state in ("running", "pausing", "paused") and self.view.may("operate")
-        keys = self.view.desk.service.runs.keys(run.name) if steered else []
-        return tuple(self.view.runs), run, stage, vital, len(lines), tuple(events(folder).lines), tuple(keys)
+        told = tuple(events(folder).lines)
+        return tuple(self.view.runs), run, stage, vital, len(lines), told, self._keys(run)
+
+    def _keys(self, run: RunView) -> tuple[LiveKey, ...]:
+        """What whoever looks may change in a run now; nothing in one of another version."""
+        if run.state in ("running", "pausing", "paused") and self.view.may("operate"):
+            with suppress(Refusal):
+                return tuple(self.view.desk.service.runs.keys(run.name))
+        return ()
 
     def draw(self, found: Any) -> None:
         """All of it."""

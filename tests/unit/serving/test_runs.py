@@ -102,6 +102,21 @@ async def test_a_change_is_looked_at_before_the_run_gets_it(ask: Client, run: Ru
     assert len(orders(run)) == 1
 
 
+async def test_a_run_of_another_version_is_watched_and_its_keys_are_left_alone(ask: Client, run: RunFolder) -> None:
+    path = run.path / "recipe.json"
+    content = json.loads(path.read_text())
+    content["recipe"]["stages"][1]["a_key_of_next_year"] = 1
+    path.write_text(json.dumps(content))
+    assert (await ask("GET", "/runs/mine")).json()["state"] == "running"
+    for answer in (
+        await ask("GET", "/runs/mine/keys"),
+        await ask("POST", "/runs/mine/set", json={"key": "max_staleness", "value": 1}),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "other_version")
+        assert "a_key_of_next_year" in answer.json()["error"]["message"]
+    assert not orders(run)
+
+
 async def test_a_consumer_changes_nothing(ask: Client, run: RunFolder) -> None:
     for path in ("/runs", "/runs/mine/pause", "/runs/mine/set"):
         body = {"recipe": "quickstart", "key": "steps", "value": 1}
