@@ -8,11 +8,11 @@ STAMP := .venv/.halyard-$(shell cat requirements/cpu.txt pyproject.toml | sha256
 TORCH := $(shell sed -n 's/^torch==//p' requirements/cpu.txt)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help setup quickstart test unit lint format serve bench docs lock clean
+.PHONY: help setup quickstart test unit lint format serve bench bench-rl bench-rewards bench-serving docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 
 setup: $(STAMP) ## Make .venv with the pinned packages (quick when it is there)
 	@:
@@ -50,8 +50,16 @@ serve: $(STAMP) ## Serve the quickstart's snapshots over HTTP (RUN=DIR serves an
 	  { echo "There is no run of the quickstart in runs/ yet: 'make quickstart' makes one (about thirteen minutes); or name another run: make serve RUN=runs/NAME" >&2; exit 2; }; \
 	  exec $(BIN)/halyard serve "$$run"
 
-bench: $(STAMP) ## Where the time of an RL step goes
+bench: bench-rl bench-rewards bench-serving ## All three benchmarks, one after the other
+
+bench-rl: $(STAMP) ## Where the time of an RL step goes
 	@$(BIN)/python -m bench.rl_step
+
+bench-rewards: $(STAMP) ## Verdicts a second, beside plain math-verify
+	@$(BIN)/python -m bench.rewards
+
+bench-serving: $(STAMP) ## The service beside vLLM's own server: tokens a second and the time to the first text
+	@$(BIN)/python -m bench.serving
 
 docs: $(STAMP) ## Write docs/configuration.md anew from the schema
 	@$(BIN)/python -m configs.document
