@@ -26,6 +26,7 @@ from serving.figures import Answered, Figures
 from serving.images import Images
 from serving.metrics import Metrics
 from serving.pool import Pool
+from serving.repeats import Repeats
 from serving.runs import Runs, root_of
 from serving.slots import Holder
 
@@ -57,6 +58,7 @@ class Service:
         self.metrics = Metrics(self.pool, self.catalogue)
         self.figures: defaultdict[str, Figures] = defaultdict(Figures)
         self.answered = Answered()
+        self.repeats = Repeats()
         self.feedback = JsonLines(state / "feedback.jsonl")
         self.draining = False
         self.started = time.time()

@@ -22,6 +22,7 @@ from halyard.runs.reading.runs import RunView, show_run
 from halyard.runs.reading.snapshots import SnapshotView, snapshots
 from halyard.runs.rollouts import RolloutRecord
 from serving.errors import Refusal
+from serving.repeats import OrderRoute
 from serving.routes.parts import TheExchange, TheService, needs, who
 
 T = TypeVar("T")
@@ -32,7 +33,7 @@ Reward = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=1000)]
 
 read = APIRouter(prefix="/v1", dependencies=[needs("consume", "operate")])
-write = APIRouter(prefix="/v1", dependencies=[needs("operate")])
+write = APIRouter(prefix="/v1", dependencies=[needs("operate")], route_class=OrderRoute)
 
 
 class Listed(BaseModel, Generic[T]):

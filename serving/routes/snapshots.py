@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving.aliases import Alias, Share
 from serving.catalogue import Snapshot
+from serving.repeats import OrderRoute
 from serving.routes.parts import TheExchange, TheService, needs, who
 from serving.service import Service
 
-router = APIRouter(prefix="/v1", dependencies=[needs("operate")])
+router = APIRouter(prefix="/v1", dependencies=[needs("operate")], route_class=OrderRoute)
 
 Why = Annotated[str, Field(max_length=1000)]
 AliasName = Annotated[str, Field(min_length=1, max_length=100)]

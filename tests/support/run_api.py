@@ -19,6 +19,7 @@ from configs.serving import LimitsConfig
 from serving.errors import Refusal
 from serving.gate import Gate
 from serving.keys import Keys
+from serving.repeats import Repeats
 from serving.routes import events, runs
 from serving.runs import Runs
 
@@ -29,7 +30,7 @@ def make_app(root: Path, folder: Path) -> Gate:
     """The application over the runs in `root`; its keys lie in `folder`."""
     (folder / "keys").write_text(f"alice consume {CONSUMER}\nops operate {OPERATOR}\n")
     app = FastAPI()
-    app.state.service = SimpleNamespace(runs=Runs(root, {}), draining=False)
+    app.state.service = SimpleNamespace(runs=Runs(root, {}), repeats=Repeats(), draining=False)
     for router in (events.router, runs.read, runs.write):
         app.include_router(router)
     app.add_exception_handler(Refusal, _refused)
