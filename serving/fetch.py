@@ -95,7 +95,7 @@ class Fetcher:
                 if answer.headers.get("content-encoding", "identity") != "identity":
                     raise _refusal(f"{url.host} sent its answer compressed, which was not asked for")
                 data = bytearray()
-                async for piece in answer.aiter_bytes(65536):
+                async for piece in answer.aiter_bytes():
                     data += piece
                     if len(data) > largest:
                         raise _refusal(
