@@ -55,6 +55,12 @@ _SPELLINGS = (
     (re.compile(r"<=+>|<-+>|\\leftrightarrow(?![a-zA-Z])"), r"\\rightleftharpoons "),
     (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
     (re.compile(r"\\degree(?![a-zA-Z])|\^\s*\{\s*\\circ\s*\}"), r"^\\circ"),
+    (
+        re.compile(
+            rf"{TEXT_MARK}?\\(?:hat|vec|overrightarrow)\s*(?:\{{\s*{TEXT_MARK}?\\?([ijk])(?:math)?\s*\}}|([ijk])(?![a-z]))"
+        ),
+        rf"{TEXT_MARK}\1\2",
+    ),
     (re.compile(r"\{,\}"), ","),
     (re.compile(r"\\%"), "%"),
     (re.compile(r"\*\*"), "^"),

@@ -71,7 +71,10 @@ def _decide(answer: str, wanted: str) -> bool | None:
     if gold is None:
         raise _UnreadReferenceError(brief(wanted))
     found = _read(answer)
-    return None if found is None else _same(found, gold)
+    try:
+        return None if found is None else _same(found, gold)
+    except (TypeError, ValueError, AttributeError, NotImplementedError):  # what sympy raises for things unlike
+        return None
 
 
 @lru_cache(maxsize=REMEMBERED)

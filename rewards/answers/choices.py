@@ -14,7 +14,7 @@ from rewards.normal import TEXT_MARK, spaced, tidy
 LETTERS = "ABCDEFGHIJ"
 
 _LEAD = re.compile(
-    r"^(?:(?:the )?(?:correct |right |final )?(?:answer|option|choice|letter|选项?|答案)s?"
+    r"^(?:(?:the )?(?:correct |right |final |正确)?(?:answer|option|choice|letter|选项?|答案)s?"
     r"(?: is| are|是|:)?(?: therefore| thus| then| hence)? ?[:：]?)+\s*",
     re.IGNORECASE,
 )

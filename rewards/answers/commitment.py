@@ -2,7 +2,8 @@ r"""Which text of an answer is the final answer: the last one that it commits to
 
 A box counts before all words. Of several different boxes the last counts where the words between say that it is a
 later step or a correction; side by side they are a list where a list is asked for, and no commitment where not.
-Without a box, a plainly labelled answer ("the answer is 42") or a text that is nothing but the answer counts.
+Without a box, a plainly labelled answer ("the answer is 42"), what the last sentence states, or a text that is nothing
+but the answer counts.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from rewards.answers.numerals import number
+from rewards.answers.statements import items, statement
 from rewards.normal import formula, tidy
 from rewards.sample import brief
 from rewards.structure import box_spans
@@ -47,7 +49,8 @@ _INSIDE = re.compile(
     r"^(?:\\text\{\s*)?(?:(?:the )?(?:final )?answer\s*(?:is|:|=)|答案\s*(?:是|为)?\s*[:：]?)\s*\}?", re.IGNORECASE
 )
 _LABEL = re.compile(
-    r"(?:\b(?<!reference )(?:answer|(?:correct|right|best) (?:option|choice))(?:\s|\*\*)*(?:is|would be|:|=|：)"
+    r"(?:\b(?<!reference )(?:answer|(?:correct|right|best) (?:option|choice))(?:\s|\*\*)*"
+    r"(?:is|(?:would|must|should|has to|can only) be|:|=|：|\n)"
     r"|答案\s*(?:是|为|:|：)|(?:故|因此|所以|应)(?:答案)?选(?:择|项)?|####)[\s:：*]*(?:(?:therefore|thus|then|hence|simply)\s+)?(?:option\s+|选项?)?"
     r"((?:[^\n。.]|\.(?=\S))+)",
     re.IGNORECASE,
@@ -70,8 +73,7 @@ def final(answer: str, listed: bool) -> Final:
         return _unboxed(answer)
     head, tail = answer[: spans[0].before], answer[spans[-1].after :]
     if _TAKEN_BACK.search(tail):
-        anew = _LABEL.findall(tail)
-        return Final(_clean(anew[-1])) if anew else Final("", "the answer is taken back")
+        return _anew(tail)
     if len(spans) == 1:
         text = answer[spans[0].start : spans[0].end].strip()
         if re.match(r"\W*\b(?:or|alternatively)\b", tail) or _EITHER.search(head[-60:]):
@@ -117,11 +119,21 @@ def _unboxed(answer: str) -> Final:
     labelled = _LABEL.findall(answer)
     if labelled:
         tail = answer[answer.rfind(labelled[-1]) + len(labelled[-1]) :]
-        return Final("", "the answer is taken back") if _TAKEN_BACK.search(tail) else Final(_clean(labelled[-1]))
+        return _anew(tail) if _TAKEN_BACK.search(tail) else Final(_clean(labelled[-1]))
     text = answer.strip()
-    if not text or "\n" in text or len(text) > LONGEST_BARE or "boxed" in text:
+    if "boxed" in text or not text:
         return Final("", "no \\boxed{}")
-    return Final(_clean(text))
+    stated = items(text) or statement(text)
+    if stated is None and ("\n" in text or len(text) > LONGEST_BARE):
+        return Final("", "no \\boxed{}")
+    return Final(_clean(stated or text))
+
+
+def _anew(tail: str) -> Final:
+    """The answer that is given in place of one that is taken back."""
+    labelled = _LABEL.findall(tail)
+    stated = labelled[-1] if labelled else statement(tail)
+    return Final(_clean(stated)) if stated else Final("", "the answer is taken back")
 
 
 def _clean(text: str) -> str:

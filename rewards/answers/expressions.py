@@ -11,7 +11,12 @@ from rewards.normal import TEXT_MARK, compact, spaced, unassigned
 
 _EQUALS = re.compile(r"\\approx(?![a-zA-Z])|(?<![<>!\\])=(?!=)")
 _CONSTANT = re.compile(rf"(?:^|(?<=[+-])){TEXT_MARK}?(?:C|c|K|k|const(?:ant)?\.?)(?=$|[+-])")
-_NAME = re.compile(r"(?:[a-zA-Z]|\\[a-zA-Z]+)(?:_\{?\w+\}?)?(?:(?:'|\^-1)?\([a-zA-Z](?:,[a-zA-Z])*\)|')?")
+_NAME = re.compile(
+    r"(?:[a-zA-Z]|\\[a-zA-Z]+)(?:_\{?\w+\}?)?(?:(?:'{1,3}|\^-1)?\([a-zA-Z](?:,[a-zA-Z])*\)|'{1,3})?"
+    r"|\\frac\{(?:d|\\partial)(?:\^\{?\d\}?)? ?[a-zA-Z]?\}\{(?:(?:d|\\partial) ?[a-zA-Z](?:\^\{?\d\}?)?)+\}"
+    r"|d[a-zA-Z]/d[a-zA-Z]"
+)
+_BASE = re.compile(r"_\{?\w+\}?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,12 @@ class Expression:
             return False
         links = links[1:] if len(links) > 1 and _NAME.fullmatch(links[0]) else links
         return any_of([link == self.text or decide(link, _CONSTANT.sub("C", self.text)) for link in links])
+
+
+def _same_name(one: str, other: str) -> bool:
+    """Whether two names are of one thing, an index of one of them left out."""
+    first, second = _BASE.sub("", one), _BASE.sub("", other)
+    return first == second and (first == one) != (second == other)
 
 
 def _imaginary(text: str) -> bool:
@@ -68,7 +79,7 @@ class Equation:
             return Expression(self.right).same(answer, decide) if defines else False
         if len(sides) != 2 or not all(sides):
             return False
-        if sides[0] == self.left:
+        if sides[0] == self.left or (defines and _same_name(sides[0], self.left)):
             verdict = Expression(self.right).same(sides[1], decide)
             if verdict is not None or defines:
                 return verdict

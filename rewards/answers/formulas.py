@@ -21,7 +21,7 @@ _ELEMENTS = (
 )
 _SYMBOLS = frozenset(_ELEMENTS.split())
 STATE = re.compile(r"[\s~]*(?:\(|_\{?\()(?:s|l|g|aq|c|solid|liquid|gas|aqueous)\)\}?", re.IGNORECASE)
-MARKS = re.compile(r"\\(?:uparrow|downarrow|triangle|Delta)(?![a-zA-Z])|[↑↓△]")
+MARKS = re.compile(r"\\(?:uparrow|downarrow|triangle|Delta)(?![a-zA-Z])|[↑↓△]|(?<= )[\^v](?=\s*(?:$|\+\s))")
 _CHARGE = re.compile(r"\^\{?\s*(\d*)\s*([+-])\s*(\d*)\s*\}?$|\^\{?\s*([+-]+)\s*\}?$|(?<=[A-Za-z\d)\]])(\d?)([+-]+)$")
 _TOKEN = re.compile(r"([A-Z][a-z]?)|([(\[])|([)\]])|(\d+)|(\*)")
 _NAMED = re.compile(r".+\(([^()\s]*\d[^()\s]*|[A-Z][a-z]?[A-Z][^()\s]*)\)")

@@ -24,6 +24,30 @@ def all_of(verdicts: list[bool | None]) -> bool | None:
     return None if None in verdicts else True
 
 
+def matched(verdicts: list[list[bool | None]]) -> bool | None:
+    """Whether every row has a column of its own that is the same, for as many columns as rows."""
+    for hopeful in (False, True):
+        if _perfect([[one is True or (hopeful and one is None) for one in row] for row in verdicts]):
+            return None if hopeful else True
+    return False
+
+
+def _perfect(edges: list[list[bool]]) -> bool:
+    """Whether a bipartite graph has a perfect matching (Kuhn's augmenting paths)."""
+    owner: dict[int, int] = {}
+
+    def augment(item: int, seen: set[int]) -> bool:
+        for part, edge in enumerate(edges[item]):
+            if edge and part not in seen:
+                seen.add(part)
+                if part not in owner or augment(owner[part], seen):
+                    owner[part] = item
+                    return True
+        return False
+
+    return all(augment(item, set()) for item in range(len(edges)))
+
+
 def any_of(verdicts: list[bool | None]) -> bool | None:
     """True if one is, None if one may be, else False."""
     if True in verdicts:

@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rewards.answers.kind import Decide, Kind, all_of, any_of
+from rewards.answers.kind import Decide, Kind, all_of, any_of, matched
+from rewards.answers.numerals import number
+from rewards.answers.piecewise import system
+from rewards.answers.vectors import components
 from rewards.normal import TEXT_MARK, compact, spaced
 
 MOST = 30
@@ -17,7 +20,15 @@ _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|[()\[\]{},;、]|(?<![a-zA-Z])(?:and|or|&)(
 _SEPARATORS = frozenset((",", ";", "、", "and", "&", "和", "及", "与"))
 _ALTERNATIVES = frozenset(("or", "或", "或者", "\\lor", "\\vee"))
 _NAMED = re.compile(r"\s*([a-zA-Z]|\\[a-z]+)(?:_\{?(\w+)\}?)?\s*=\s*([^=<>]+)")
-_PREFIX = re.compile(r"^(?:\(?[a-zA-Z](?:_\{?\w\}?)?(?:\s*,\s*[a-zA-Z])*\)?)\s*(?:=|\\in(?![a-zA-Z]))\s*(?=[\\(\[{⟨])")
+_PREFIX = re.compile(
+    r"^(?:[A-Z](?:_\{?\w\}?|')?\s*(?=\([^()]*,)|(?:\(?[a-zA-Z](?:_\{?\w\}?)?(?:\s*,\s*[a-zA-Z])*\)?)\s*(?:=|\\in(?![a-zA-Z]))\s*(?=[\\(\[{⟨]))"
+)
+_MATRIX = re.compile(
+    r"\s*((?:-?\s*(?:\\frac\s*\{?\w+\}?\s*\{?\w+\}?|\w+(?:/\w+)?|\\lambda)|-)?)\s*(?:\\cdot\s*)?(?:[([|]\s*)?"
+    r"\\begin\{([bpB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\2\}\s*(?:[)\]|]\s*)?"
+    r"(\^\s*\{?\s*(?:T|\\top|~T|\\mathsf\s*\{?T\}?|\\intercal)\s*\}?)?",
+    re.DOTALL,
+)
 _NUMBERED = re.compile(r"(?:^|\s)\(?(\d)[.)]\s+")
 _LABELS = re.compile(r"^(?:both|either)\s+", re.IGNORECASE)
 
@@ -33,6 +44,10 @@ class Parts(NamedTuple):
 def split(text: str) -> Parts:
     """The parts of a spaced form at its own commas, words and brackets; one part if it has none."""
     text = _PREFIX.sub("", text.strip())
+    if coordinates := components(text):
+        return Parts(coordinates, "\\langle")
+    if lines := system(text):
+        return Parts(lines)
     form = _brackets(text)
     if form:
         opened, closed = form
@@ -142,32 +157,10 @@ class Listed:
         return all_of([item.same(named[name], decide) for name, item in zip(names, self.items, strict=True)])
 
     def _matched(self, verdicts: list[list[bool | None]]) -> bool | None:
-        """Whether every item has a part of its own, and every part an item."""
-        for hopeful in (False, True):
-            edges = [[one is True or (hopeful and one is None) for one in row] for row in verdicts]
-            if self.distinct:
-                full = all(any(row) for row in edges) and all(any(column) for column in zip(*edges, strict=True))
-            else:
-                full = _perfect(edges)
-            if full:
-                return None if hopeful else True
-        return False
-
-
-def _perfect(edges: list[list[bool]]) -> bool:
-    """Whether a bipartite graph has a perfect matching (Kuhn's augmenting paths)."""
-    owner: dict[int, int] = {}
-
-    def augment(item: int, seen: set[int]) -> bool:
-        for part, edge in enumerate(edges[item]):
-            if edge and part not in seen:
-                seen.add(part)
-                if part not in owner or augment(owner[part], seen):
-                    owner[part] = item
-                    return True
-        return False
-
-    return all(augment(item, set()) for item in range(len(edges)))
+        """Whether every item has a part of its own, and every part an item; in a set it may come again."""
+        if not self.distinct:
+            return matched(verdicts)
+        return all_of([any_of(list(line)) for line in (*verdicts, *zip(*verdicts, strict=True))])
 
 
 def _numbered(text: str) -> str:
@@ -185,19 +178,29 @@ def ordered_words(text: str) -> list[str] | None:
 
 
 def matrix(text: str) -> list[list[str]] | None:
-    r"""The cells of a matrix, by rows; None for what is none. Works on a spaced form."""
-    found = re.fullmatch(
-        r"\s*(?:[([|]\s*)?\\begin\{([bpB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}\s*(?:[)\]|]\s*)?",
-        text,
-        re.DOTALL,
-    )
+    r"""The cells of a matrix, by rows; None for what is none. Works on a spaced form.
+
+    >>> matrix(r"\frac{1}{2} \begin{pmatrix} 1 & 4 \end{pmatrix} ^T")
+    [['1/2'], ['2']]
+    """
+    found = _MATRIX.fullmatch(text)
     if found:
-        rows = [row for row in re.split(r"\\\\", found[2]) if row.strip()]
-        return [[cell.strip() for cell in row.split("&")] for row in rows]
+        rows = [row for row in re.split(r"\\\\", found[3]) if row.strip()]
+        cells = [[_scaled(found[1].strip(), cell.strip()) for cell in row.split("&")] for row in rows]
+        regular = len({len(row) for row in cells}) == 1
+        return [list(row) for row in zip(*cells, strict=True)] if found[4] and regular else cells
     if re.fullmatch(r"\[\s*\[.*\]\s*\]", text):
         rows = [split(row) for row in split(text).texts]
         return [row.texts for row in rows] if len(rows) > 1 and all(row.form == "[" for row in rows) else None
     return None
+
+
+def _scaled(factor: str, cell: str) -> str:
+    """A cell of a matrix with a factor before it."""
+    if not factor:
+        return cell
+    one, other = number(compact(factor)), number(compact(cell))
+    return f"({factor})({cell})" if one is None or other is None else str(one * other)
 
 
 @dataclass(frozen=True, slots=True)

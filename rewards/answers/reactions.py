@@ -17,7 +17,7 @@ LONGEST = 600
 _ARROWS = re.compile(
     r"\\x(?:right|leftright)?(?:arrow|longequal)(?:\[[^\]]*\])?\{(?:[^{}]|\{[^{}]*\})*\}"
     r"|\\(?:overset|stackrel|underset)\s*\{(?:[^{}]|\{[^{}]*\})*\}\s*\{(?:=|\\to|\\rightleftharpoons)\s*\}"
-    r"|=[^=+]{1,20}=|\\(?:to|rightleftharpoons|leftrightarrow|Rightarrow)(?![a-zA-Z])"
+    r"|=[^=+]{1,20}=|\\(?:to|rightleftharpoons|leftrightarrow|Rightarrow)(?![a-zA-Z])\s*(?:\[[^\]]*\]){0,2}"
     r"|<=>|<-+>|=|⟶|→"
 )
 

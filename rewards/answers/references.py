@@ -15,9 +15,11 @@ from rewards.answers import (
     choices,
     clock,
     dates,
+    families,
     formulas,
     intervals,
     lists,
+    piecewise,
     quantities,
     ranges,
     reactions,
@@ -67,8 +69,8 @@ class _Reader:
             self._range,
         )  # fmt: skip
         general: tuple[Callable[[str, int], Kind | None], ...] = (
-            self._matrix, self._circled, self._relation, self._region, self._named, self._measured, self._listed,
-            self._equation, self._words,
+            self._matrix, self._cases, self._family, self._circled, self._relation, self._region, self._named,
+            self._measured, self._listed, self._equation, self._words,
         )  # fmt: skip
         readers = (*particular, *(science if self._task == "stem" else (self._ratio,)), *general)
         for reader in readers:
@@ -170,6 +172,16 @@ class _Reader:
         if cells is None or depth > DEEPEST:
             return None
         return lists.Matrix(tuple(tuple(self.read(cell, depth + 1) for cell in row) for row in cells))
+
+    def _cases(self, text: str, depth: int) -> Kind | None:
+        rows = piecewise.pieces(spaced(text)) or ()
+        read = tuple(
+            (self.read(value, depth + 1), self.read(where, depth + 1) if where else None) for value, where in rows
+        )
+        return piecewise.Piecewise(read) if read else None
+
+    def _family(self, text: str, _: int) -> Kind | None:
+        return families.family(spaced(text))
 
     def _region(self, text: str, depth: int) -> Kind | None:
         form = spaced(text)

@@ -1,0 +1,132 @@
+r"""What the last sentence of an answer states, where nothing is boxed or labelled: "so she needs 12 tiles"."""
+
+from __future__ import annotations
+
+import re
+
+from rewards.answers.numerals import WORDS
+
+LONGEST = 400
+"""Characters of a last line that is read as a conclusion."""
+MOST_WORDS = 8
+"""Words in a statement, units and what is counted among them."""
+
+_DOUBT = re.compile(
+    r"\b(?:not|never|neither|nor|no|either|or|maybe|perhaps|possibly|might|may be|could be|if|unless|guess|unsure"
+    r"|unclear|some(?:one|body)|said|says?|claims?|reference|hard|but|tried|try|suppose|assume|let|check(?:ing)?|verify"
+    r"|verification|recall|note|example|step|wrong|incorrect|options?)\b"
+    r"|n't\b|\?|[不没或若设]|可能|也许|如果|检验|验证",
+    re.IGNORECASE,
+)
+"""Words before a statement that leave it in doubt, or make it another's."""
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z$\\*一-鿿])|(?<=[。！？])")
+_VERB = re.compile(
+    r"(?:\b(?:is|are|was|were|be|equals?|equal to|becomes|gives?|giving|yields?|get|obtain|find|have|has|so|thus"
+    r"|therefore|hence|then|total of|conclude that|on(?= [JFMASOND])|in(?= \d{4}$))\b|[:：≈]|等于"
+    r"|一?共有?|坐标为|[是为得有了]|所以|因此|故|综上(?:所述)?|即)"
+    r"[\s,，:：]*(?:(?:exactly|precisely|about|approximately|roughly|only|simply|just|at|the point|大?约)\s*)*",
+    re.IGNORECASE,
+)
+_COUNTS = "|".join(sorted(WORDS, key=len, reverse=True))
+_MONTHS = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)\b(?= \d)"
+_MATHS = re.compile(
+    rf"[-+−±≈~]?\s*(?:[\d$€£¥√π(\[{{⟨（［｛]|\\(?!text)|\.\d|[a-zA-Z](?:_\{{?\w\}}?|[₀-₉])?\s*(?:=|∈|\\in\b|[<>≤≥])"
+    rf"|(?:minus |negative )?(?:{_COUNTS})\b|{_MONTHS}|(?-i:\d?[A-Z][a-z]?(?:[\d₀-₉]|[A-Z(])))"
+    r"|[一二两三四五六七八九十百]+(?![的般])",
+    re.IGNORECASE,
+)
+_FIGURE = re.compile(rf"(?<![\w.\\^_{{])(?:{_MONTHS}\s+)?[-−$€£¥]?\d|\b(?:{_COUNTS})\b", re.IGNORECASE)
+_CONCLUDES = re.compile(
+    r"^\W*(?:so|thus|therefore|hence|then|in total|altogether|in all|finally|in conclusion|consequently|overall"
+    r"|it takes|there)\b|^\W*(?:综上|所以|因此|故|答|一?共|总共)",
+    re.IGNORECASE,
+)
+_BOLD = re.compile(r"\*\*\s*([^*\n]+?)\s*\*\*")
+_DISPLAY = re.compile(r"(?:\\\[|\$\$)((?:(?!\\\[|\$\$).){1,300})(?:\\\]|\$\$)\.?$", re.DOTALL)
+_AFTER = re.compile(
+    r"[,，;]?\s+(?:to (?![\d$\\])|in (?=the\b|total|all\b|this\b|each\b)|(?:from|at) (?=the\b|a\b)|on |for |with "
+    r"|that |which |because |since |as |when |where |so |left\b|altogether|in (?:total|all)\b).*$"
+    r"|\s+(?:in (?:total|all)|altogether|long|wide|tall|high|deep)$|[,，]\s*(?:和|与)?(?:符合|满足).*$",
+    re.DOTALL,
+)
+_ITEM = re.compile(r"(?:\d{1,2}[.)]|[-*•])\s+(?=\S)")
+_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}|[一-鿿]{3,}")
+
+
+def statement(text: str) -> str | None:
+    r"""What the last sentence of a text states, if it states one thing in figures or in bold; else None.
+
+    >>> statement("We add 3 and 4. So there are seven apples."), statement("It is 7 or it is 8.")
+    ('seven apples', None)
+    """
+    text = text.strip()
+    display = _DISPLAY.search(text[-LONGEST:])
+    if display:
+        return display[1].strip().rstrip(".") if "=" not in display[1] or "\n" in text else None
+    line = text.rpartition("\n")[2].strip()
+    if not line or len(line) > LONGEST:
+        return None
+    sentence = _SENTENCE.split(line.rstrip("。"))[-1].strip().rstrip(".!,;")
+    bold = set(_BOLD.findall(sentence))
+    if len(bold) == 1 and not _DOUBT.search(_BOLD.sub("", sentence)):
+        return bold.pop().rstrip(".:")
+    return _stated(sentence.replace("**", ""))
+
+
+def items(text: str) -> str | None:
+    r"""The lines of a list that a text ends with, as one list; None where it ends with none or is more than that.
+
+    >>> items("The phases are:\n- solid\n- liquid"), items("1. mitosis\n2. meiosis")
+    ('solid, liquid', '1. mitosis 2. meiosis')
+    """
+    if "\n" not in text:
+        return None
+    lines = [line.strip() for line in text[-LONGEST:].splitlines() if line.strip()]
+    if not lines or not _ITEM.match(lines[-1]):
+        return None
+    start = next((i for i in range(len(lines), 0, -1) if not _ITEM.match(lines[i - 1])), 0)
+    if len(lines) - start < 2 or (start and not lines[start - 1].rstrip("*").endswith((":", "："))):
+        return None
+    listed = lines[start:]
+    if all(line[0].isdigit() for line in listed):
+        return " ".join(listed)
+    return ", ".join(_ITEM.sub("", line).rstrip(".,;") for line in listed)
+
+
+def _stated(sentence: str) -> str | None:
+    """What stands behind the first verb with nothing but a statement behind it, or the one figure of a conclusion."""
+    for verb in _VERB.finditer(sentence):
+        found = _pure(sentence, verb.end())
+        if found:
+            return None if _states(sentence[: verb.start()]) else found
+    figures = list(_FIGURE.finditer(sentence))
+    if figures and _CONCLUDES.match(sentence):
+        return _pure(sentence, figures[0].start())
+    return None
+
+
+def _pure(sentence: str, start: int) -> str | None:
+    """The mathematics from a place to the end of a sentence, with a few words such as units; None for anything else."""
+    if not _MATHS.match(sentence, start) or _DOUBT.search(sentence, 0, start):
+        return None
+    said = sentence[start:]
+    found = _AFTER.sub("", said).strip()
+    if (
+        _DOUBT.search(said, len(found))
+        or len(_WORD.findall(found)) > MOST_WORDS
+        or re.search(r"\b(?:is|are|was|were|be|has|have)\b|[是为]", found)
+    ):
+        return None
+    return _undollared(found) or None
+
+
+def _states(head: str) -> bool:
+    """Whether the words before a statement make another one: `x is 3 and y is 5`."""
+    clause = head.rpartition(",")[2]
+    return any(_MATHS.match(clause, verb.end()) for verb in _VERB.finditer(clause) if verb[0].strip(" ,:："))
+
+
+def _undollared(text: str) -> str:
+    r"""The text without the marks of formulas, `$` and `\(`, but with those of money."""
+    bare = re.sub(r"\\[()]", "", text)
+    return re.sub(r"(?<!\\)\$", "", bare) if len(re.findall(r"(?<!\\)\$", bare)) % 2 == 0 else bare
