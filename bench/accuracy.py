@@ -1,4 +1,4 @@
-"""The labelled table of answers, marked by us and by plain math-verify: `python -m bench.accuracy`.
+"""The labelled tables, marked by us and by plain math-verify, and the other rewards: `python -m bench.accuracy`.
 
 math-verify runs in this process's main thread, where its alarm works, and as its README uses it; it takes a minute.
 """
@@ -17,9 +17,17 @@ from rich.console import Console
 from rich.table import Table
 
 from rewards.answer import grade
+from rewards.catalogue import find
+from rewards.registry import load
+from rewards.sample import Sample
 from rewards.structure import CLOSE, OPEN, split
 
-TABLE = Path(__file__).parents[1] / "tests/unit/rewards/answers/cases.jsonl"
+TESTS = Path(__file__).parents[1] / "tests/unit/rewards"
+TABLE, REWARDS = TESTS / "answers/cases.jsonl", TESTS / "verifiers/cases.jsonl"
+THRESHOLD = 0.5
+"""The least score of an answer that is called right."""
+AGREEMENT = 1e-3
+"""How far a score may be from one that the table gives as a number."""
 
 Case = dict[str, Any]
 Marks = dict[str, Counter[bool]]
@@ -37,6 +45,33 @@ def ours(case: Case) -> float | None:
     return grade(answer, case["reference"], case["task"], case.get("prompt", "")).score
 
 
+def rewarded(case: Case) -> float | None:
+    """The score of the shipped reward that a case names."""
+    place = find(case["reward"])
+    judge = load(place.path, place.function, case.get("parameters")).function
+    thinking = case.get("thinking", OPEN in case["response"])
+    parts = split(case["response"], thinking)
+    judgement = judge(
+        Sample(
+            prompt=case.get("prompt", ""),
+            response=case["response"],
+            reasoning=parts.reasoning,
+            answer=parts.answer,
+            reference=case["reference"],
+            task=case.get("task", "exact"),
+            thinking=thinking,
+        )
+    )
+    return judgement if isinstance(judgement, float | int) else judgement.score
+
+
+def agrees(score: float | None, expected: bool | float) -> bool:
+    """Whether a score is what a table says: right, wrong, or a number."""
+    if score is None:
+        return False
+    return (score >= THRESHOLD) == expected if isinstance(expected, bool) else abs(score - expected) <= AGREEMENT
+
+
 def theirs(case: Case) -> float:
     """The score of math-verify, given what follows the reasoning."""
     from math_verify import parse, verify
@@ -49,7 +84,8 @@ def marked(table: Sequence[Case], judge: Callable[[Case], float | None]) -> Mark
     """How often a judge says what the table says, by task and kind."""
     found: Marks = defaultdict(Counter)
     for case in table:
-        found[f"{case['task']}: {case['kind']}"][judge(case) == float(case["expected"])] += 1
+        name = f"{case['task']}: {case['kind']}" if "kind" in case else case["reward"]
+        found[name][agrees(judge(case), case["expected"])] += 1
     return found
 
 
@@ -59,14 +95,15 @@ def share(marks: Marks, kinds: Sequence[str]) -> float:
     return right / sum(marks[kind].total() for kind in kinds)
 
 
-def printed(mine: Marks, plain: Marks) -> Table:
-    """Both shares, by kind and together."""
+def printed(mine: Marks, plain: Marks | None = None) -> Table:
+    """The shares, by kind and together."""
     table = Table(title="cases marked as a person marked them", title_justify="left")
-    for heading in ("kind", "cases", "halyard", "math-verify"):
+    for heading in ("kind", "cases", "halyard", "math-verify")[: 3 if plain is None else 4]:
         table.add_column(heading, justify="left" if heading == "kind" else "right")
     for name, kinds in [*((kind, [kind]) for kind in mine), ("all", list(mine))]:
         count = sum(mine[kind].total() for kind in kinds)
-        table.add_row(name, str(count), f"{share(mine, kinds):.1%}", f"{share(plain, kinds):.1%}")
+        shares = [f"{share(marks, kinds):.1%}" for marks in (mine, plain) if marks is not None]
+        table.add_row(name, str(count), *shares)
     return table
 
 
@@ -77,6 +114,7 @@ def main() -> None:
     table = cases(parser.parse_args().file)
     logging.disable(logging.WARNING)
     Console().print(printed(marked(table, ours), marked(table, theirs)))
+    Console().print(printed(marked(cases(REWARDS), rewarded)))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from rewards.answers.commitment import final
 from rewards.answers.kind import Kind
 from rewards.answers.lists import Either, Listed
 from rewards.answers.measured import TOLERANCE, Measured
+from rewards.answers.references import WORDED
 from rewards.answers.references import reference as read
 from rewards.failures import failed
 from rewards.hazards import LONGEST, disguise, hazard
@@ -76,7 +77,7 @@ def quick(
     if task == "exact":
         return _exact(answer, reference)
     kind = read(reference, task, prompt, tolerance)
-    chosen = final(answer, _is_list(kind))
+    chosen = final(answer, _is_list(kind), isinstance(kind, WORDED))
     if chosen.fault:
         return Judgement(0.0, chosen.fault)
     if len(chosen.text) > max(LONGEST, 2 * len(reference)):

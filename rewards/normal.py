@@ -52,38 +52,49 @@ _TEXT = re.compile(
 )
 _TILDE = re.compile(r"(?<=\d)\s*~\s*(?=\d)(?!\d{3}(?!\d))")
 _SPELLINGS = (
-    (re.compile(r"<=+>|<-+>|\\leftrightarrow(?![a-zA-Z])"), r"\\rightleftharpoons "),
-    (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
-    (re.compile(r"\\degree(?![a-zA-Z])|\^\s*\{\s*\\circ\s*\}"), r"^\\circ"),
+    (("<", "\\leftr"), re.compile(r"<=+>|<-+>|\\leftrightarrow(?![a-zA-Z])"), r"\\rightleftharpoons "),
+    (("\\dfrac", "\\tfrac", "\\cfrac"), re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
+    (("\\degree", "\\circ"), re.compile(r"\\degree(?![a-zA-Z])|\^\s*\{\s*\\circ\s*\}"), r"^\\circ"),
     (
+        ("\\hat", "\\vec", "\\overr"),
         re.compile(
             rf"{TEXT_MARK}?\\(?:hat|vec|overrightarrow)\s*(?:\{{\s*{TEXT_MARK}?\\?([ijk])(?:math)?\s*\}}|([ijk])(?![a-z]))"
         ),
         rf"{TEXT_MARK}\1\2",
     ),
-    (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\\%"), "%"),
-    (re.compile(r"\*\*"), "^"),
-    (re.compile(r"\\(?:leqslant|leq|le)(?![a-zA-Z])|<="), r"\\le"),
-    (re.compile(r"\\(?:geqslant|geq|ge)(?![a-zA-Z])|>="), r"\\ge"),
-    (re.compile(r"\\(?:neq|ne)(?![a-zA-Z])|!="), r"\\ne"),
-    (re.compile(r"\\lt(?![a-zA-Z])"), "<"),
-    (re.compile(r"\\gt(?![a-zA-Z])"), ">"),
-    (re.compile(r"\\(?:varnothing|O)(?![a-zA-Z])"), r"\\emptyset"),
-    (re.compile(r"\\(?:long)?rightarrow(?![a-zA-Z])|\\longrightarrow(?![a-zA-Z])|-+>|=>"), r"\\to "),
-    (re.compile(r"\\div(?![a-zA-Z])"), "/"),
-    (re.compile(r"(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (("{,}",), re.compile(r"\{,\}"), ","),
+    (("\\%",), re.compile(r"\\%"), "%"),
+    (("**",), re.compile(r"\*\*"), "^"),
+    (("\\le", "<="), re.compile(r"\\(?:leqslant|leq|le)(?![a-zA-Z])|<="), r"\\le"),
+    (("\\ge", ">="), re.compile(r"\\(?:geqslant|geq|ge)(?![a-zA-Z])|>="), r"\\ge"),
+    (("\\ne", "!="), re.compile(r"\\(?:neq|ne)(?![a-zA-Z])|!="), r"\\ne"),
+    (("\\lt",), re.compile(r"\\lt(?![a-zA-Z])"), "<"),
+    (("\\gt",), re.compile(r"\\gt(?![a-zA-Z])"), ">"),
+    (("\\varn", "\\O"), re.compile(r"\\(?:varnothing|O)(?![a-zA-Z])"), r"\\emptyset"),
     (
+        ("rightarrow", "->", "=>"),
+        re.compile(r"\\(?:long)?rightarrow(?![a-zA-Z])|\\longrightarrow(?![a-zA-Z])|-+>|=>"),
+        r"\\to ",
+    ),
+    (("\\div",), re.compile(r"\\div(?![a-zA-Z])"), "/"),
+    (("sqrt",), re.compile(r"(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (
+        ("sin", "cos", "tan", "cot", "sec", "csc", "ln", "log", "exp"),
         re.compile(r"(?<![\\a-zA-Z])((?:arc)?(?:sin|cos|tan)|cot|sec|csc|ln|log|exp)(?=\s*[(^\\\d]| ?[a-z](?![a-z]))"),
         r"\\\1 ",
     ),
-    (re.compile(r"√\s*(\d+|[a-zA-Z])"), r"\\sqrt{\1}"),
-    (re.compile(r"√\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
-    (re.compile(r"∛\s*(\d+)"), r"\\sqrt[3]{\1}"),
-    (re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])"), r"\\pi "),
-    (re.compile(r"\\(max|min|gcd|lcm)\s*\\\{([^{}]*)\\\}"), r"\\\1(\2)"),
-    (re.compile(r"(?<![a-zA-Z\\\d}])~?C_\{?(\d{1,3}|n)\}?\s*\^\{?(\d{1,3}|k|m|r)\}?(?![+\-\w])"), r"\\binom{\1}{\2}"),
+    (("√",), re.compile(r"√\s*(\d+|[a-zA-Z])"), r"\\sqrt{\1}"),
+    (("√",), re.compile(r"√\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (("∛",), re.compile(r"∛\s*(\d+)"), r"\\sqrt[3]{\1}"),
+    (("pi",), re.compile(r"(?<![\\a-zA-Z])pi(?![a-zA-Z])"), r"\\pi "),
+    (("\\max", "\\min", "\\gcd", "\\lcm"), re.compile(r"\\(max|min|gcd|lcm)\s*\\\{([^{}]*)\\\}"), r"\\\1(\2)"),
+    (
+        ("C_",),
+        re.compile(r"(?<![a-zA-Z\\\d}])~?C_\{?(\d{1,3}|n)\}?\s*\^\{?(\d{1,3}|k|m|r)\}?(?![+\-\w])"),
+        r"\\binom{\1}{\2}",
+    ),
 )
+"""What a pattern needs at least one of, which is looked for first as it is found much sooner; the pattern; its spelling."""
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _SIMPLE = re.compile(r"[\w\s.,/+]*", re.ASCII)
 _IDLE_SPACE = re.compile(r"(\\[a-zA-Z]+ (?=[a-zA-Z]))|(?<![\d,]) | (?!\d)")
@@ -124,14 +135,33 @@ def spaced(tidied: str) -> str:
     """
     text = tidied
     if not _SIMPLE.fullmatch(text):
-        text = _TEXT.sub(rf" {TEXT_MARK}\1", _SPACING.sub(" ", _TILDE.sub(r" \\sim ", text)))
-        text = _TEXT.sub(rf" {TEXT_MARK}\1", text)
-        for pattern, spelling in _SPELLINGS:
-            text = pattern.sub(spelling, text)
-        text = _VULGAR.sub(_fraction, text).translate(_GREEK)
+        text = _respelled(_marked(text))
+        if not text.isascii():
+            text = _VULGAR.sub(_fraction, text).translate(_GREEK)
     text = " ".join(text.split())
     while len(text) > 2 and text[0] == "{" and text[-1] == "}" and _closes_at_end(text):
         text = text[1:-1].strip()
+    return text
+
+
+def _marked(text: str) -> str:
+    """The text without commands that only space it out, with a mark where texts within it begin."""
+    if "~" in text:
+        text = _TILDE.sub(r" \\sim ", text)
+    if "\\" in text or "~" in text:
+        text = _SPACING.sub(" ", text)
+    for _ in range(2):  # texts within texts
+        if "{" in text:
+            text = _TEXT.sub(rf" {TEXT_MARK}\1", text)
+    return text
+
+
+def _respelled(text: str) -> str:
+    for needed, pattern, spelling in _SPELLINGS:
+        for part in needed:  # `any` would take longer than all the rest
+            if part in text:
+                text = pattern.sub(spelling, text)
+                break
     return text
 
 
@@ -164,7 +194,8 @@ def formula(tidied: str) -> str:
 
 def compact(text: str) -> str:
     """A spaced form without its idle spaces."""
-    text = _IDLE_SPACE.sub(r"\1", text)
+    if " " in text:
+        text = _IDLE_SPACE.sub(r"\1", text)
     return text.replace("^{-1}", "^-1").replace("\\$", "").replace("$", "")
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from rewards.answers.numerals import number
-from rewards.answers.statements import items, statement
+from rewards.answers.statements import conclusion, items, statement
 from rewards.normal import formula, tidy
 from rewards.sample import brief
 from rewards.structure import box_spans
@@ -44,6 +44,7 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 _EITHER = re.compile(r"\beither\s+\S+\s+or\W*$|\S+\s+or\W*$", re.IGNORECASE)
+_BOLD = re.compile(r"(?<![\w*])\*\*([^*\n]+)\*\*(?![\w*])")
 _NESTED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 _INSIDE = re.compile(
     r"^(?:\\text\{\s*)?(?:(?:the )?(?:final )?answer\s*(?:is|:|=)|答案\s*(?:是|为)?\s*[:：]?)\s*\}?", re.IGNORECASE
@@ -64,13 +65,16 @@ class Final(NamedTuple):
     fault: str = ""
 
 
-def final(answer: str, listed: bool) -> Final:
-    """The final answer of a text without its reasoning; `listed` where several things are asked for."""
+def final(answer: str, listed: bool, worded: bool = False) -> Final:
+    """The final answer of a text without its reasoning.
+
+    `listed` where several things are asked for; `worded` where words are, so that a sentence is an answer.
+    """
     spans = box_spans(answer)
     if _HIDDEN.search(answer):
         return Final("", "hidden text is no answer")
     if not spans:
-        return _unboxed(answer)
+        return _unboxed(answer, worded)
     head, tail = answer[: spans[0].before], answer[spans[-1].after :]
     if _TAKEN_BACK.search(tail):
         return _anew(tail)
@@ -115,7 +119,7 @@ def _same(one: str, other: str) -> bool:
     return first == second or (number(first) is not None and number(first) == number(second))
 
 
-def _unboxed(answer: str) -> Final:
+def _unboxed(answer: str, worded: bool) -> Final:
     labelled = _LABEL.findall(answer)
     if labelled:
         tail = answer[answer.rfind(labelled[-1]) + len(labelled[-1]) :]
@@ -123,7 +127,7 @@ def _unboxed(answer: str) -> Final:
     text = answer.strip()
     if "boxed" in text or not text:
         return Final("", "no \\boxed{}")
-    stated = items(text) or statement(text)
+    stated = items(text) or ((conclusion(text) if "\n" in text else None) if worded else statement(text))
     if stated is None and ("\n" in text or len(text) > LONGEST_BARE):
         return Final("", "no \\boxed{}")
     return Final(_clean(stated or text))
@@ -138,5 +142,5 @@ def _anew(tail: str) -> Final:
 
 def _clean(text: str) -> str:
     """What a label was put before, without the marks around it."""
-    text = text.strip().strip("*_` ").rstrip(".。!,; ")
+    text = _BOLD.sub(r"\1", text).strip().strip("*_` ").rstrip(".。!,; ")
     return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] == "$" else text.removeprefix("**").strip()

@@ -78,9 +78,10 @@ def figure(text: str) -> Figure | None:
     else:
         value, decimals, figures = _decimal(digits, scaled=bool(times or times1 or times2 or exponent))
     if over:
-        if not Fraction(over):
+        divisor = int(over) if over.isdecimal() else Fraction(over)
+        if not divisor:
             return None
-        value, decimals, figures = value / Fraction(over), None, None
+        value, decimals, figures = Fraction(value, divisor), None, None
     if power:
         value *= Fraction(10) ** power
     if decimals is not None:
@@ -91,7 +92,7 @@ def figure(text: str) -> Figure | None:
 def _mixed(whole: str | None, top: str, bottom: str) -> Fraction | None:
     if not int(bottom):
         return None
-    return int(whole or 0) + Fraction(int(top), int(bottom))
+    return Fraction(int(whole or 0) * int(bottom) + int(top), int(bottom))
 
 
 def _decimal(digits: str, *, scaled: bool) -> tuple[Fraction, int | None, int | None]:

@@ -59,12 +59,13 @@ def quantity(text: str, task: Task) -> Quantity | None:
     rest, scale = text[found.end :], 1
     if word := _SCALE_WORD.match(rest):
         rest, scale = rest[word.end() :], _SCALE[word[1]]
+    value_ = found.value if scale == 1 else found.value * scale
     if not rest:
-        return Quantity(found.value * scale, found.decimals, found.figures, unit(currency) or NONE)
+        return Quantity(value_, found.decimals, found.figures, unit(currency) or NONE)
     behind = _unit_behind(rest, task) if not currency else None
     if behind is None:
         return _summed(text) or _computed(text, currency, task)
-    return Quantity(found.value * scale, found.decimals, found.figures, behind)
+    return Quantity(value_, found.decimals, found.figures, behind)
 
 
 def _without_currency(text: str) -> tuple[str, str]:

@@ -35,6 +35,8 @@ from rewards.answers.words import Infinite, Nothing, Words, infinite, is_nothing
 from rewards.normal import REMEMBERED, TEXT_MARK, compact, formula, spaced, tidy, unassigned
 from rewards.structure import boxes
 
+WORDED = (Words, Nothing, truth.Truth, choices.Chosen, choices.Circled)
+"""Kinds of reference to which a sentence may be the answer."""
 DEEPEST = 3
 """Lists within lists."""
 

@@ -45,7 +45,8 @@ _BOLD = re.compile(r"\*\*\s*([^*\n]+?)\s*\*\*")
 _DISPLAY = re.compile(r"(?:\\\[|\$\$)((?:(?!\\\[|\$\$).){1,300})(?:\\\]|\$\$)\.?$", re.DOTALL)
 _AFTER = re.compile(
     r"[,，;]?\s+(?:to (?![\d$\\])|in (?=the\b|total|all\b|this\b|each\b)|(?:from|at) (?=the\b|a\b)|on |for |with "
-    r"|that |which |because |since |as |when |where |so |left\b|altogether|in (?:total|all)\b).*$"
+    r"|that |which |because |since |as |when |where |so |such that |(?:\w+er|more|less|fewer) than |left\b"
+    r"|altogether|in (?:total|all)\b).*$"
     r"|\s+(?:in (?:total|all)|altogether|long|wide|tall|high|deep)$|[,，]\s*(?:和|与)?(?:符合|满足).*$",
     re.DOTALL,
 )
@@ -59,18 +60,31 @@ def statement(text: str) -> str | None:
     >>> statement("We add 3 and 4. So there are seven apples."), statement("It is 7 or it is 8.")
     ('seven apples', None)
     """
-    text = text.strip()
-    display = _DISPLAY.search(text[-LONGEST:])
+    display = _DISPLAY.search(text[-LONGEST:].rstrip())
     if display:
         return display[1].strip().rstrip(".") if "=" not in display[1] or "\n" in text else None
-    line = text.rpartition("\n")[2].strip()
-    if not line or len(line) > LONGEST:
-        return None
-    sentence = _SENTENCE.split(line.rstrip("。"))[-1].strip().rstrip(".!,;")
+    sentence = _last(text)
+    return sentence and (_bold(sentence) or _stated(sentence.replace("**", "")))
+
+
+def conclusion(text: str) -> str | None:
+    r"""The last sentence of a text, or what alone is bold in it; None where the last line is too long.
+
+    >>> conclusion("Light is absorbed.\n\nThis is called **photosynthesis**.")
+    'photosynthesis'
+    """
+    sentence = _last(text)
+    return sentence and (_bold(sentence) or sentence)
+
+
+def _last(text: str) -> str | None:
+    line = text.rstrip().rpartition("\n")[2].strip()
+    return _SENTENCE.split(line.rstrip("。"))[-1].strip().rstrip(".!,;") if 0 < len(line) <= LONGEST else None
+
+
+def _bold(sentence: str) -> str | None:
     bold = set(_BOLD.findall(sentence))
-    if len(bold) == 1 and not _DOUBT.search(_BOLD.sub("", sentence)):
-        return bold.pop().rstrip(".:")
-    return _stated(sentence.replace("**", ""))
+    return bold.pop().rstrip(".:") if len(bold) == 1 and not _DOUBT.search(_BOLD.sub("", sentence)) else None
 
 
 def items(text: str) -> str | None:

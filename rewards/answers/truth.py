@@ -34,7 +34,7 @@ def truth(text: str) -> bool | None:
         said = bare.lower()
     if said in _TRUE or said in _FALSE:
         return said in _TRUE
-    first, comma, rest = bare.partition(",")
+    first, comma, rest = re.sub(r"\s*(?:[;.]\s|—|–|--| - )\s*", ", ", bare).partition(",")
     if comma and (leading := truth(first)) is not None:
         return leading if truth(rest) in (leading, None) else None
     positive = _NEGATED.sub("", said)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rewards.answers.truth import truth
+from rewards.answers.words import words
 from rewards.registry import reward
 from rewards.sample import Judgement, Sample
 from rewards.verifiers.reading import (
@@ -43,7 +45,7 @@ def relaxed_accuracy(
     wanted = references(sample)
     if not wanted:
         return no_reference("a number or a text, there is none")
-    answer = committed(sample.answer)
+    answer = committed(sample.answer, worded=not all(map(number_and_percent, wanted)))
     if answer is None:
         return nothing(sample.answer)
     return right_or_wrong(any(_agrees(answer, one, tolerance, exact_years) for one in wanted), answer, wanted)
@@ -52,11 +54,19 @@ def relaxed_accuracy(
 def _agrees(answer: str, reference: str, tolerance: float, exact_years: bool) -> bool:
     wanted, found = number_and_percent(reference), number_and_percent(answer)
     if wanted is None:
-        return same_text(answer, reference)
+        return same_text(answer, reference) or _says(answer, reference)
     if found is None:
         return False
     allowed = Fraction(0) if exact_years and wanted[0] in YEARS else Fraction(str(tolerance))
     return any(abs(one - wanted[0]) <= allowed * abs(wanted[0]) for one in _readings(found, wanted))
+
+
+def _says(answer: str, reference: str) -> bool:
+    """Whether a sentence comes to the same words, or the same yes or no."""
+    wanted = truth(reference)
+    return (
+        truth(answer) is wanted if wanted is not None else bool(words(reference)) and words(answer) == words(reference)
+    )
 
 
 def _readings(found: tuple[Fraction, bool], wanted: tuple[Fraction, bool]) -> list[Fraction]:

@@ -12,6 +12,7 @@ from rewards.verifiers.reading import committed, no_reference, nothing, number_a
 
 _VALUES = WORDS | {"none": 0}
 _WORDS = re.compile(rf"\b({'|'.join(TENS)})[- ]({'|'.join(ONES[1:10])})\b|\b({'|'.join(_VALUES)})\b", re.IGNORECASE)
+_NONE = re.compile(r"\bthere (?:is|are|was|were) no (?=[^\W\d_])", re.IGNORECASE)
 _NUMERAL = re.compile(r"([一二三四五六七八九])?(十)([一二三四五六七八九])?|([零〇一二两三四五六七八九])")
 
 
@@ -31,7 +32,7 @@ def counting(sample: Sample, partial: bool = False) -> Judgement:
     wanted = _count(sample.reference or "")
     if wanted is None:
         return no_reference(f"a number, found {sample.reference!r}")
-    answer = committed(sample.answer)
+    answer = committed(sample.answer, worded=False)
     found = None if answer is None else _count(answer)
     if answer is None or found is None:
         return nothing(sample.answer)
@@ -44,6 +45,7 @@ def counting(sample: Sample, partial: bool = False) -> Judgement:
 
 def _count(text: str) -> Fraction | None:
     """The number of a text, in digits if it has any, else in words; a percentage is no count."""
+    text = _NONE.sub("there are 0 ", text)
     found = number_and_percent(text if any(map(str.isdigit, text)) else _NUMERAL.sub(_numeral, _WORDS.sub(_word, text)))
     return found[0] if found and not found[1] else None
 

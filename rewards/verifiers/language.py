@@ -37,7 +37,8 @@ _OF: dict[str, tuple[str, ...]] = {
     "he": ("hebrew",), "hi": ("devanagari",), "th": ("thai",), "el": ("greek",),
 }  # fmt: skip
 _SMALL_WORDS = {
-    "en": "the of and to is that it for was on are with as be at this have from or by not but what which we there so",
+    "en": "the of and to is that it for was on are with as be at this have from or by not but what which we there so a "
+    "an has were its you",
     "de": "der die das und ist nicht ein eine zu den mit von auf für im dem sich auch es an werden aus sind wir wird",
     "fr": "le la les des et est un une que qui dans pour pas sur il elle nous avec ce cette sont du par au donc ou",
     "es": "el la los las de que y en un una es por con para se no su lo como más pero son del al está hay entonces",

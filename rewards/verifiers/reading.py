@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 from rewards.answers.commitment import final
+from rewards.answers.numerals import number
 from rewards.failures import failed
 from rewards.normal import formula, plain, tidy
 from rewards.sample import Judgement, Sample, brief
@@ -21,18 +22,24 @@ _SIGN = re.compile(r"[-+±~<>=≤≥≠]*")
 _FIGURE = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,40})?(?:\.\d{1,40})?(?<=\d)(?:[eE][+-]?\d{1,3}(?!\d))?"
 _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12, "千": 3, "万": 4, "百万": 6, "亿": 8}
 _AMOUNT = rf"({_FIGURE})\s*(%|percent\b|{'|'.join(sorted(_SCALES, key=len, reverse=True))})?"
-_WHOLE = re.compile(rf"(?:about |approximately |[~≈]\s*)?[$€£¥]?\s*{_AMOUNT}(?:\s*[^\W\d_]+){{0,3}}", re.IGNORECASE)
+_WHOLE = re.compile(
+    rf"(?:(?:about|approximately|only|just|exactly) |[~≈]\s*)?[$€£¥]?\s*{_AMOUNT}(?:\s*[^\W\d_]+){{0,3}}", re.IGNORECASE
+)
 _CHAIN = re.compile(r"\d[^\s=]{0,20}\s{0,5}[=≈]")
+_LED = re.compile(rf"[$€£¥]?\s*{_AMOUNT}\s+(?!(?:or|to|and|of|out|x)\b)[^\W\d_]", re.IGNORECASE)
+"""What the last sentence states, with a condition behind it: 7 bars taller than 50."""
+_ANY = re.compile(rf"(?<![\w.,/:-])[$€£¥]?{_AMOUNT}(?![\w.,]*\d|\s*[-–/:])", re.IGNORECASE)
 _STATED = re.compile(
     rf"(?:\b(?:is|are|was|were|equals|count|counted|see|has|have|total of)\b|[=:：≈]|是|有|为)\s*"
     rf"(?:about\s|approximately\s|roughly\s|around\s|exactly\s)?\s*[$€£¥]?\s*{_AMOUNT}(?![\w.,]*\d)",
     re.IGNORECASE,
 )
 
+_UNWRAPPED = re.compile(r"^\\(?:text|textbf|mathrm|mathbf|textit)\s*\{([^{}]*)\}$")
 
 DENIED = re.compile(
     r"\b(?:not|never|neither|nor|wrong|incorrect|mistaken?|withdraw|retract|disregard|cannot|unable|unsure|reference|"
-    r"someone|give up|guess(?:ed|ing)?)\b|n't\b|不|错|没有",
+    r"someone|give up|guess(?:ed|ing)?|(?:more|less|fewer|greater|other) than|at (?:least|most)|or)\b|n't\b|不|错|没有",
     re.IGNORECASE,
 )
 """Words around a letter, number or coordinates that leave it unsure whether they are meant as the answer."""
@@ -45,13 +52,15 @@ def part_of(sample: Sample, part: Part) -> str:
     return sample.answer if part == "answer" else sample.response
 
 
-def committed(answer: str) -> str | None:
+def committed(answer: str, worded: bool = True) -> str | None:
     r"""The one thing that an answer commits to, cleaned; None for several different ones, or nothing at all.
+
+    Of an answer in words, `worded`, a sentence stays whole; where a number is wanted, it is what the sentence states.
 
     >>> committed(r"The bar is blue: \boxed{Blue}."), committed("Answer: Blue"), committed(r"\boxed{1} or \boxed{2}")
     ('Blue', 'Blue', None)
     """
-    return tidy(final(answer, listed=False).text) or None
+    return tidy(final(answer, listed=False, worded=worded).text) or None
 
 
 def same_text(one: str, other: str) -> bool:
@@ -60,7 +69,7 @@ def same_text(one: str, other: str) -> bool:
     >>> same_text("The Red Lion.", "the red lion"), same_text("-x", "x")
     (True, False)
     """
-    first, second = tidy(one), tidy(other)
+    first, second = (_UNWRAPPED.sub(r"\1", tidy(text)) for text in (one, other))
     if "\\" in first + second or not (plain(first) and plain(second)):
         return formula(first) == formula(second)
     return plain(first) == plain(second) and _sign(first) == _sign(second)
@@ -81,12 +90,21 @@ def number_and_percent(text: str) -> tuple[Fraction, bool] | None:
     """
     text = tidy(text[:LONGEST]).replace("\\", "")
     if _CHAIN.search(text):
-        return None
+        return _chained(text)
     whole = _WHOLE.fullmatch(text)
     if not whole and DENIED.search(text):
         return None
-    stated = {_value(*one) for one in ([whole.groups()] if whole else _STATED.findall(text))}
+    led = whole or _LED.match(text)
+    stated = {_value(*one) for one in ([led.groups()] if led else _STATED.findall(text) or _ANY.findall(text))}
     return stated.pop() if len(stated) == 1 else None
+
+
+def _chained(text: str) -> tuple[Fraction, bool] | None:
+    """The number of a calculation all of whose sides are the same: 31/50 = 0.62."""
+    sides = [number(side.strip().replace(" / ", "/")) for side in re.split("[=≈]", text)]
+    last = number_and_percent(re.split("[=≈]", text)[-1])
+    alike = last is not None and all(side is None or abs(side - last[0]) <= abs(last[0]) / 100 for side in sides[:-1])
+    return last if alike and None not in sides[:-1] else None
 
 
 def _value(figure: str, scale: str | None) -> tuple[Fraction, bool]:
