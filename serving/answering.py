@@ -19,6 +19,7 @@ from vllm.v1.engine.exceptions import EngineGenerateError
 
 from halyard.errors import DataError, HalyardError
 from serving.catalogue import Snapshot
+from serving.deadline import InTime
 from serving.engine import Frontend
 from serving.errors import Refusal
 from serving.exchange import Exchange
@@ -147,11 +148,10 @@ async def _rest(
     async with stack:
         yield first
         service.answered.note(_id_in(first), job.snapshot.id)
-        events = aiter(more)
+        events = stack.enter_context(InTime(more, deadline))
         while True:
             try:
-                async with asyncio.timeout_at(deadline):
-                    event = await anext(events, None)
+                event = await events.next()
             except TimeoutError:
                 yield _event(exchange, _too_slow(service))
                 return

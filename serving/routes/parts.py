@@ -1,4 +1,7 @@
-"""What all routes are given: the service, the request's exchange, and the check of its scope."""
+"""What all routes are given: the service, the request's exchange, and the check of its scope.
+
+All are coroutines, although none waits: FastAPI would call plain functions in threads, three for each request.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from serving.keys import Scope
 from serving.service import Service
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     return request.app.state.service
 
 
-def _exchange(request: Request) -> Exchange:
+async def _exchange(request: Request) -> Exchange:
     return request.scope["state"]["exchange"]
 
 
@@ -27,7 +30,7 @@ TheExchange = Annotated[Exchange, Depends(_exchange)]
 def needs(*scopes: Scope) -> Any:
     """A dependency that refuses callers whose key has none of the scopes."""
 
-    def check(exchange: TheExchange) -> None:
+    async def check(exchange: TheExchange) -> None:
         caller = exchange.caller
         if caller is None or caller.scopes.isdisjoint(scopes):
             lacking = " or ".join(scopes)
