@@ -52,7 +52,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "rl_step.jsonl"
 WARM_UP = 2
 """First steps of a stage, which are not counted."""
-PHASES = ("generate", "score", "pack", "forward", "backward", "optimizer", "transfer", "wait")
+PHASES = ("generate", "score", "pack", "forward", "backward", "optimizer", "transfer", "drift", "record", "wait")
 STALENESS = (0, 1)
 
 

@@ -30,6 +30,8 @@ PHASES = (
     "backward",
     "optimizer",
     "transfer",
+    "drift",
+    "record",
     "wait",
     "evaluate",
     "checkpoint",

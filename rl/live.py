@@ -11,6 +11,10 @@ from halyard.errors import EngineError
 from rl.sequences import sequence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL.Image import Image
+
     from halyard.cluster.types import Completion, GenerationRequest, Transfer
     from rl.session import RlSession
     from rl.types import Scored
@@ -60,15 +64,19 @@ class LiveEngine:
         older weights, the loss's own `drift` cannot tell the age of the weights from a fault.
         """
         rollout = scored.group.rollouts[0]
-        tokens, images = rollout.prompt_token_ids + rollout.response_token_ids, scored.rendered.images
+        one = sequence(rollout, advantage=0.0, share=0.0, rendered=scored.rendered)
+        by_engine, (by_learner,) = await asyncio.gather(
+            self._score(rollout.prompt_token_ids + rollout.response_token_ids, scored.rendered.images),
+            self._session.learner.logprobs([one]),
+        )
+        return float(np.abs(by_learner - np.asarray(by_engine))[one.loss_mask].mean())
+
+    async def _score(self, tokens: Sequence[int], images: Sequence[Image]) -> list[float]:
         try:
-            by_engine = await self._session.engine.score(tokens, images)
+            return await self._session.engine.score(tokens, images)
         except EngineError as error:
             await self._revive(error)
-            by_engine = await self._session.engine.score(tokens, images)
-        one = sequence(rollout, advantage=0.0, share=0.0, rendered=scored.rendered)
-        (by_learner,) = await self._session.learner.logprobs([one])
-        return float(np.abs(by_learner - np.asarray(by_engine))[one.loss_mask].mean())
+            return await self._session.engine.score(tokens, images)
 
     async def _revive(self, error: EngineError) -> Transfer:
         self._session.event("engine_restart", version=self.version, reason=str(error))

@@ -67,7 +67,8 @@ async def train(stage: RlStage, session: RlSession) -> None:
                 with clock.phase("transfer"):
                     transfer = await engine.publish(number)
                 stale = groups[0].admitted.version < number - 1
-                apart = await engine.drift(groups[0]) if stale else None
+                with clock.phase("drift"):
+                    apart = await engine.drift(groups[0]) if stale else None
             with clock.phase("evaluate"):
                 held_out = await measure(number, stage, session, engine)
             unused = books.close(number, groups)
@@ -82,7 +83,8 @@ async def train(stage: RlStage, session: RlSession) -> None:
                 judges=session.scorer.figures(),
                 held_out=held_out,
             )
-            write_down(step, stage, algorithm, session)
+            with clock.phase("record"):
+                write_down(step, stage, algorithm, session)
             stage, algorithm = await take_effect(await boundary.cross(number, keep, session.stop), books, session)
     session.event("coverage", **asdict(books.ledger.coverage()))
 

@@ -63,6 +63,8 @@ _KINDS = {
     "reference_logprobs": "reference",
     "pack": "packing",
     "transfer": "weights to engines",
+    "drift": "drift check",
+    "record": "writing down",
     "evaluate": "held-out test",
     "checkpoint": "checkpoint",
 }
