@@ -94,11 +94,17 @@ _SPELLINGS = (
         r"\\binom{\1}{\2}",
     ),
 )
-"""What a pattern needs at least one of, which is looked for first as it is found much sooner; the pattern; its spelling."""
+"""Parts of which a pattern needs one, looked for first as they are found much sooner; the pattern; its spelling."""
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _SIMPLE = re.compile(r"[\w\s.,/+]*", re.ASCII)
+_SPELLED_OUT = re.compile(r"(?<![a-zA-Z])(?:pi|sin|cos|tan|ln|log|exp)(?![a-zA-Z])")
+"""Names in a simple text that are no words."""
 _IDLE_SPACE = re.compile(r"(\\[a-zA-Z]+ (?=[a-zA-Z]))|(?<![\d,]) | (?!\d)")
-_ONE_LETTER_FIRST = re.compile(r"^(?:[a-zA-Z](?:_\{?\w\}?)?|[a-zA-Z](?:'|\^-1)?\([a-zA-Z]\)|p ?H)=(?=[^=]+$)")
+_ONE_LETTER_FIRST = re.compile(
+    r"^(?:(?:[a-zA-Z](?:_\{?\w\}?)?|[a-zA-Z](?:'|\^-1)?\([a-zA-Z]\)|p ?H)=(?=[^=]+$)"
+    r"|(?:\\angle ?(?:[A-Z]{1,3}|\d)|\|?[A-Z]{2}\|?|\\overline\{?[A-Z]{2}\}?|P\([A-Z]\)|[a-zA-Z]_\{[^{}=]*\})"
+    r"=(?=[-\d\\.][^=]*$))"
+)
 
 
 def tidy(text: str) -> str:
@@ -134,7 +140,7 @@ def spaced(tidied: str) -> str:
     '\\frac{1}{2} ~ m/s'
     """
     text = tidied
-    if not _SIMPLE.fullmatch(text):
+    if not _SIMPLE.fullmatch(text) or _SPELLED_OUT.search(text):
         text = _respelled(_marked(text))
         if not text.isascii():
             text = _VULGAR.sub(_fraction, text).translate(_GREEK)

@@ -40,7 +40,11 @@ WORDED = (Words, Nothing, truth.Truth, choices.Chosen, choices.Circled)
 DEEPEST = 3
 """Lists within lists."""
 
-_PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+|/[0-9]+)?")
+_USUAL = re.compile(
+    r"-?[0-9]+(?:\.[0-9]+|/[0-9]+)?"
+    r"(?: ?(?:[km]?g|[kcmn]?m|m?s|min|[kM]?J|k?W|k?V|m?A|[kM]?Pa|k?N|k?Hz|mol|K|m?L|eV|m/s|%))?"
+)
+"""Numbers alone or with a unit that everyone has."""
 _LETTERS = re.compile(r"(?:[^\W\d_]|[ ,'-])*\.?")
 _BEGINS = re.compile(r"[^\W\d_]{3}|[A-Z][a-z]|[一-鿿]|[^\W\d_]+ ")
 _SPACED_WORDS = re.compile(r"[^\W\d_]+(?: [^\W_]+)+|(?:sp|[A-Za-z]{2,}-?)\^?\d")
@@ -119,7 +123,7 @@ class _Reader:
 
     def _plain_number(self, text: str, depth: int) -> Kind | None:
         """The usual case, before the more particular kinds that have to look closer."""
-        return self._measured(text, depth) if _PLAIN_NUMBER.fullmatch(text) else None
+        return self._measured(text, depth) if _USUAL.fullmatch(text) else None
 
     def _date(self, text: str, depth: int) -> Kind | None:
         return dates.Dated(text) if not depth and dates.is_date(text) else None
@@ -159,7 +163,8 @@ class _Reader:
 
     def _ratio(self, text: str, _: int) -> Kind | None:
         terms = ratio(spaced(text)) if ":" in text else None
-        return Ratio(terms) if terms else None
+        time = clock.clock(text) if terms and clock.TWO_DIGITS.fullmatch(text) else None
+        return Either((Ratio(terms), time)) if terms and time else Ratio(terms) if terms else None
 
     def _circled(self, text: str, _: int) -> Kind | None:
         marks = choices.circled(text)
