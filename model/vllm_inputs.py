@@ -1,4 +1,4 @@
-"""How vLLM takes SAIL-VL2's prompts: token ids that stay as they are, and the pieces of images the tower sees.
+"""How vLLM takes prompts: token ids that stay as they are, and the pieces of images the tower sees.
 
 vLLM's own way is to look for placeholders in the ids, to replace them, and, where it finds none, to turn ids into
 text and back. Here the ids come in expanded: each image's place follows from how many visual tokens it makes.
@@ -6,9 +6,12 @@ text and back. Here the ids come in expanded: each image's place follows from ho
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from PIL.Image import Image
 from transformers import BatchFeature
 from vllm.multimodal.inputs import MultiModalFieldConfig, MultiModalKwargsItems
 from vllm.multimodal.parse import MultiModalDataItems
@@ -27,27 +30,71 @@ from model.sail_vl2.processing import IMAGE_TOKEN, SailVl2Processor
 from model.sail_vl2.vision import Grid
 
 
-class ProcessingInfo(BaseProcessingInfo):
-    """What vLLM asks about a policy's inputs."""
+class SeeingInfo(BaseProcessingInfo):
+    """What vLLM asks about the inputs of a policy that sees. Sizes are (width, height) in pixels."""
 
-    def get_hf_config(self) -> SailVl2Config:
-        """The policy's configuration."""
-        return self.ctx.get_hf_config(SailVl2Config)
-
-    def get_hf_processor(self, **kwargs: object) -> SailVl2Processor:
-        """The policy's processor."""
-        return self.ctx.get_hf_processor(SailVl2Processor, **kwargs)
+    @property
+    @abstractmethod
+    def image_token(self) -> str:
+        """The text of a placeholder."""
 
     def get_supported_mm_limits(self) -> Mapping[str, int | None]:
         """Any number of images, and nothing else: a video comes as its frames."""
         return {"image": None}
 
     def get_mm_max_tokens_per_item(self, seq_len: int, mm_counts: Mapping[str, int]) -> Mapping[str, int]:  # noqa: ARG002
-        """Visual tokens of the largest image."""
-        return {"image": tokens(self.largest_grid(), self.get_hf_config().downsample)}
+        """Visual tokens of the largest image that a prompt of `seq_len` may hold."""
+        return {"image": self.most_tokens(seq_len)}
 
-    def largest_grid(self) -> tuple[int, int]:
-        """Patches, down and across, of an image that makes the most visual tokens."""
+    @abstractmethod
+    def most_tokens(self, length: int) -> int:
+        """Visual tokens that no image has more of, in a prompt of at most so many tokens."""
+
+    @abstractmethod
+    def largest(self, length: int) -> tuple[tuple[int, int], int]:
+        """Size and visual tokens of a large image in such a prompt, which needs no resizing."""
+
+    @abstractmethod
+    def visual_tokens(self, grid: Sequence[int] | None) -> int:
+        """Visual tokens of an image of so many patches, down and across; None where all images are alike."""
+
+    @abstractmethod
+    def stack(self, images: Sequence[Image]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Pixels and grids as the learner has them."""
+
+
+class ProcessingInfo(SeeingInfo):
+    """What vLLM asks about SAIL-VL2's inputs."""
+
+    @property
+    def image_token(self) -> str:
+        """The text of a placeholder."""
+        return IMAGE_TOKEN
+
+    def get_hf_config(self) -> SailVl2Config:
+        """The policy's configuration."""
+        return self.ctx.get_hf_config(SailVl2Config)
+
+    def most_tokens(self, length: int) -> int:  # noqa: ARG002
+        """Visual tokens of the largest image."""
+        return self.visual_tokens(self._largest_grid())
+
+    def largest(self, length: int) -> tuple[tuple[int, int], int]:  # noqa: ARG002
+        """Size and visual tokens of an image that makes the most."""
+        grid = self._largest_grid()
+        height, width = (side * self.get_hf_config().vision_config.patch_size for side in grid)
+        return (width, height), self.visual_tokens(grid)
+
+    def visual_tokens(self, grid: Sequence[int] | None) -> int:
+        """Visual tokens of an image."""
+        config = self.get_hf_config()
+        return tokens(grid or (config.vision_config.grid,) * 2, config.downsample)
+
+    def stack(self, images: Sequence[Image]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Pixels and grids of pieces."""
+        return pixels(self.ctx.get_hf_processor(SailVl2Processor).image_processor, images)
+
+    def _largest_grid(self) -> tuple[int, int]:
         config = self.get_hf_config()
         if not config.vision_config.native_resolution:
             return config.vision_config.grid, config.vision_config.grid
@@ -55,27 +102,25 @@ class ProcessingInfo(BaseProcessingInfo):
         return config.downsample, across - across % config.downsample
 
 
-class DummyInputs(BaseDummyInputsBuilder[ProcessingInfo]):
+class DummyInputs(BaseDummyInputsBuilder[SeeingInfo]):
     """What vLLM measures its memory with."""
 
     def get_dummy_text(self, mm_counts: Mapping[str, int]) -> str:
         """The expanded placeholders of some images."""
-        count = tokens(self.info.largest_grid(), self.info.get_hf_config().downsample)
-        return IMAGE_TOKEN * (count * mm_counts.get("image", 0))
+        _, count = self.info.largest(self.info.ctx.model_config.max_model_len)
+        return self.info.image_token * (count * mm_counts.get("image", 0))
 
     def get_dummy_mm_data(self, seq_len: int, mm_counts: Mapping[str, int], mm_options: Any) -> dict[str, Any]:  # noqa: ARG002
         """As many images of the largest size."""
-        patch = self.info.get_hf_config().vision_config.patch_size
-        height, width = (side * patch for side in self.info.largest_grid())
+        (width, height), _ = self.info.largest(self.info.ctx.model_config.max_model_len)
         return {"image": self._get_dummy_images(width=width, height=height, num_images=mm_counts.get("image", 0))}
 
 
-class Processor(BaseMultiModalProcessor[ProcessingInfo]):
+class Processor(BaseMultiModalProcessor[SeeingInfo]):
     """Pixels from images, which vLLM may keep by the image's hash, and the place of each image in the token ids."""
 
-    def _call_hf_processor(self, hf_data: Mapping[str, Any], hf_kwargs: Mapping[str, object]) -> BatchFeature:
-        visual = self.info.get_hf_processor(**hf_kwargs).image_processor
-        values, grids = pixels(visual, hf_data["images"])
+    def _call_hf_processor(self, hf_data: Mapping[str, Any], hf_kwargs: Mapping[str, object]) -> BatchFeature:  # noqa: ARG002
+        values, grids = self.info.stack(hf_data["images"])
         made = {"pixel_values": values} if grids is None else {"pixel_values": values, "image_grids": grids}
         return BatchFeature(made, tensor_type="pt")
 
@@ -99,14 +144,12 @@ class Processor(BaseMultiModalProcessor[ProcessingInfo]):
         out_mm_kwargs: MultiModalKwargsItems,
     ) -> Sequence[PromptUpdate]:
         """Each image's run of placeholders, in place of itself."""
-        config = self.info.get_hf_config()
+        image_token: int = self.info.get_hf_config().image_token_id
         images: Sequence[Any] = out_mm_kwargs.get("image", [])
 
         def run(item: int) -> list[int]:
-            grid = (config.vision_config.grid,) * 2
-            if "image_grids" in images[item]:
-                grid = images[item]["image_grids"].data.tolist()
-            return [config.image_token_id] * tokens(grid, config.downsample)
+            grid = images[item]["image_grids"].data.tolist() if "image_grids" in images[item] else None
+            return [image_token] * self.info.visual_tokens(grid)
 
         return [PromptReplacement(modality="image", target=run, replacement=run)]
 

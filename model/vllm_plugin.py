@@ -7,9 +7,6 @@ from typing import Any
 
 from PIL.Image import Image
 
-LEARNER_ONLY = ("internvl", "qwen2_5_vl", "qwen3_vl")
-"""Model types that are trained but not run: vLLM's classes for them need torchvision, and another kind of prompt."""
-
 
 def register() -> None:
     """Make vLLM know SAIL-VL2, in every process that it starts; doing it again changes nothing."""
@@ -21,6 +18,17 @@ def register() -> None:
     ModelRegistry.register_model("SailVl2ForConditionalGeneration", "model.vllm_model:SailVl2ForConditionalGeneration")
     reference = "SailVl2TransformersForCausalLM"
     ModelRegistry.register_model(reference, f"model.vllm_transformers:{reference}")
+    for name in ("SeeingForCausalLM", "SeeingMoEForCausalLM"):
+        ModelRegistry.register_model(name, f"model.vllm_families:{name}")
+
+
+def by_family(config: Any) -> Any:
+    """A policy's configuration, changed so that vLLM runs it as its family is run; for `hf_overrides`."""
+    from model.families import SEEING
+
+    if config.model_type in SEEING:
+        config.architectures = [f"Seeing{_experts(config)}ForCausalLM"]
+    return config
 
 
 def by_transformers(config: Any) -> Any:
@@ -29,8 +37,11 @@ def by_transformers(config: Any) -> Any:
     Raises:
         ValueError: it is a SAIL-VL2 whose decoder is a mixture of experts.
     """
-    text = config.get_text_config()
-    experts = bool(getattr(text, "num_experts", 0))
+    from model.families import SEEING
+
+    if config.model_type in SEEING:  # which have no other way
+        return by_family(config)
+    experts = _experts(config)
     if config.model_type == "sail_vl2":
         if experts:
             raise ValueError(
@@ -39,9 +50,12 @@ def by_transformers(config: Any) -> Any:
             )
         config.architectures = ["SailVl2TransformersForCausalLM"]
         return config
-    nested = "MultiModal" if text is not config else ""
-    config.architectures = [f"Transformers{nested}{'MoE' if experts else ''}ForCausalLM"]
+    config.architectures = [f"Transformers{experts}ForCausalLM"]
     return config
+
+
+def _experts(config: Any) -> str:
+    return "MoE" if getattr(config.get_text_config(), "num_experts", 0) else ""
 
 
 def to_vllm_prompt(token_ids: Sequence[int], images: Sequence[Image]) -> dict[str, Any]:

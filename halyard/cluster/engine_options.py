@@ -10,7 +10,7 @@ from typing import Any
 from configs.cluster import ClusterConfig, EngineConfig
 from halyard.cluster.transfer import BACKENDS, choose
 from halyard.errors import SnapshotError
-from model.vllm_plugin import LEARNER_ONLY, by_transformers
+from model.vllm_plugin import by_family, by_transformers
 
 _BLOCK = 32
 """Tokens of a block of the key-value cache: prompts share whole blocks, so small ones share more."""
@@ -38,7 +38,7 @@ def arguments(config: ClusterConfig) -> dict[str, Any]:
         "mm_processor_cache_gb": 0,
         "weight_transfer_config": {"backend": BACKENDS[choose(config)]},
         "worker_extension_cls": "halyard.cluster.transfer_engine.WorkerExtension",
-        **({"hf_overrides": by_transformers} if engine.model_path == "transformers" else {}),
+        "hf_overrides": by_transformers if engine.model_path == "transformers" else by_family,
         **(_on_gpu(engine) if engine.gpus else _on_cpu(engine)),
     }
 
@@ -62,17 +62,12 @@ def architecture(path: Path) -> Mapping[str, Any]:
     """What two model folders must have in common for an engine to change only its weights.
 
     Raises:
-        SnapshotError: the folder has no readable config.json, or no engine runs such a policy.
+        SnapshotError: the folder has no readable config.json.
     """
     try:
         config = json.loads((path / "config.json").read_text())
     except (OSError, ValueError) as error:
         raise SnapshotError(f"{path} is not a model folder: its config.json cannot be read ({error})") from None
-    if config.get("model_type") in LEARNER_ONLY:
-        raise SnapshotError(
-            f"{path} is a policy of type {config['model_type']}, which the learner trains but no engine runs yet: use "
-            "it in a recipe of sft stages without evaluate, or take one of type sail_vl2, qwen3 or qwen3_moe"
-        )
     shape = {key: value for key, value in config.items() if key not in _NOT_ARCHITECTURE}
     return shape | {name: (path / name).read_bytes() for name in _FILES if (path / name).exists()}
 

@@ -30,10 +30,14 @@ class Tiles:
     """Images stretched over the grid of square tiles that is closest in shape, and a thumbnail after several tiles."""
 
     def __init__(self, processor: GotOcr2ImageProcessorPil, tile_tokens: int) -> None:
-        """`tile_tokens` are the visual tokens of one tile."""
+        """`tile_tokens` are the visual tokens of one tile, and so the most of a view."""
         self._processor: Any = processor
-        self._tile_tokens = tile_tokens
+        self._tile_tokens = self.most_tokens = tile_tokens
         self._side = int(self._processor.size["height"])
+
+    def square(self, tokens: int) -> tuple[int, int]:  # noqa: ARG002
+        """Size of a tile."""
+        return self._side, self._side
 
     def budget(self, images: int) -> int:  # noqa: ARG002
         """The family gives each image its tiles, however many there are."""

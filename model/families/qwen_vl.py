@@ -5,6 +5,7 @@ Source: Qwen2.5-VL (Bai et al., arXiv 2502.13923), Qwen3-VL (arXiv 2511.21631), 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -36,6 +37,12 @@ class OwnSize:
     def __init__(self, processor: Qwen2VLImageProcessorPil) -> None:
         self._processor: Any = processor
         self._square = int(self._processor.patch_size * self._processor.merge_size)
+        self.most_tokens = int(self._processor.size["longest_edge"]) // self._square**2
+
+    def square(self, tokens: int) -> tuple[int, int]:
+        """Size of a square image of at most so many visual tokens."""
+        side = max(1, math.isqrt(tokens)) * self._square
+        return side, side
 
     def budget(self, images: int) -> int:  # noqa: ARG002
         """An image is one tile."""

@@ -47,7 +47,7 @@ _QWEN_IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
 _QWEN_MARKS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 
 
-def save_internvl(path: Path) -> Path:
+def save_internvl(path: Path, *, experts: bool = False) -> Path:
     """An InternVL with a Qwen3 inside: images of 112 pixels, patches of 14, 16 visual tokens; returns its folder."""
     tokenizer = _tokenizer((), _template("<IMG_CONTEXT>\\n"))
     config = InternVLConfig(
@@ -56,11 +56,13 @@ def save_internvl(path: Path) -> Path:
             "intermediate_size": 64,
             "num_hidden_layers": 2,
             "num_attention_heads": 2,
+    routed = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64, "norm_topk_prob": True}
+    decoder = {"model_type": "qwen3_moe", **routed} if experts else {"model_type": "qwen3"}
             "image_size": [112, 112],
             "patch_size": [14, 14],
             "attention_bias": True,
         },
-        text_config={"model_type": "qwen3", **_text(tokenizer)},
+        text_config=_text(tokenizer) | decoder,
         image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
         image_seq_length=16,
         tie_word_embeddings=True,
@@ -109,13 +111,14 @@ def save_qwen2_5_vl(path: Path) -> Path:
             "hidden_size": 32,
             "intermediate_size": 64,
             "num_heads": 2,
+    text |= {"num_attention_heads": 2, "num_key_value_heads": 1}
             "patch_size": 14,
             "out_hidden_size": 64,
             "window_size": 56,
             "fullatt_block_indexes": [1],
             "initializer_range": 0.1,
         },
-        text_config={**text, "rope_parameters": _rope([2, 3, 3])},
+        text_config={**text, "rope_parameters": _rope([4, 6, 6])},
         **_qwen_ids(tokenizer),
         tie_word_embeddings=False,
     )

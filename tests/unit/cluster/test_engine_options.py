@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import pytest
-from transformers import PreTrainedConfig, Qwen3Config, Qwen3MoeConfig
+from transformers import AutoConfig, InternVLConfig, PreTrainedConfig, Qwen3Config, Qwen3MoeConfig
 
 from configs.cluster import ClusterConfig, EngineConfig, LearnerConfig
 from halyard.cluster import engine_options
 from halyard.errors import SnapshotError
+from model.families import SEEING
 from model.sail_vl2 import SailVl2Config
-from model.vllm_plugin import LEARNER_ONLY
 
 
 def test_a_step_on_a_cpu_holds_the_longest_request_and_every_sequence():
@@ -43,7 +44,6 @@ def test_a_gpu_gets_none_of_the_settings_for_cpus():
 def test_the_transformers_backend_is_asked_for_by_the_name_of_its_class(policy: PreTrainedConfig, architecture: str):
     reference = engine_options.arguments(ClusterConfig(engine=EngineConfig(model_path="transformers")))
     assert reference["hf_overrides"](policy).architectures == [architecture]
-    assert "hf_overrides" not in engine_options.arguments(ClusterConfig())
 
 
 def test_a_sail_vl2_of_experts_has_no_reference():
@@ -79,13 +79,15 @@ def test_a_folder_without_a_model_is_refused_by_name(tmp_path):
         engine_options.architecture(tmp_path)
 
 
-def test_a_policy_that_only_the_learner_knows_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text('{"model_type": "internvl"}')
-    with pytest.raises(SnapshotError, match="of type internvl, which the learner trains but no engine runs yet"):
-        engine_options.architecture(tmp_path)
+@pytest.mark.parametrize("path", ["native", "transformers"])
+@pytest.mark.parametrize("kind", sorted(SEEING))
+def test_the_other_families_have_one_way_to_be_run(kind: str, path: Literal["native", "transformers"]):
+    override = engine_options.arguments(ClusterConfig(engine=EngineConfig(model_path=path)))["hf_overrides"]
+    assert override(AutoConfig.for_model(kind)).architectures == ["SeeingForCausalLM"]
 
 
-def test_every_family_is_run_by_the_engine_or_refused_by_name():
-    from model.families import SEEING
-
-    assert set(LEARNER_ONLY) == set(SEEING)
+def test_experts_of_another_family_are_vllms():
+    override = engine_options.arguments(ClusterConfig())["hf_overrides"]
+    policy = InternVLConfig(text_config={"model_type": "qwen3_moe"})
+    assert override(policy).architectures == ["SeeingMoEForCausalLM"]
+    assert override(SailVl2Config(architectures=["Own"])).architectures == ["Own"]

@@ -17,6 +17,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from halyard.errors import DataError, SnapshotError
 from model.components import component, frozen
+from model.families import SEEING
 from model.hidden import hidden_states, silent_token
 from model.load import load_policy, load_processor
 from model.render import ChatMessage, Rendered, Renderer
@@ -101,6 +102,17 @@ def test_a_pack_is_its_sequences_one_by_one(case: Case) -> None:
     rendered += rendered[1:3]  # a group's answers have the same images
     alone = torch.cat([states(case.policy, one) for one in rendered])
     torch.testing.assert_close(states(case.policy, *rendered), alone, atol=1e-5, rtol=1e-4)
+
+
+def test_no_view_has_more_visual_tokens_than_an_engine_makes_room_for(case: Case) -> None:
+    sight: Any = SEEING[case.name].sight(case.folder, case.policy.config)
+    for size in [*SIZES, (2000, 1000), (1000, 1000)]:
+        for view in sight.views(noise(size)):
+            assert sight.tokens(view.size, 1) <= sight.most_tokens
+    for room in (16, sight.most_tokens):
+        square = sight.square(room)
+        assert sight.tokens(square, 1) <= room
+        assert sight.views(noise(square))[0].size == square
 
 
 def test_without_images_every_weight_of_the_tower_has_a_gradient_of_zero(case: Case) -> None:
