@@ -158,8 +158,11 @@ def _benchmarks(recipe: Recipe) -> Faults:
 def _cluster(recipe: Recipe) -> Faults:
     cluster: ClusterConfig = recipe.cluster
     engine, learner = cluster.engine, cluster.learner
-    if engine.tensor_parallel > 1 and engine.gpus != engine.tensor_parallel:
+    if engine.gpus and engine.tensor_parallel > 1 and engine.gpus != engine.tensor_parallel:
         message = f"is {engine.tensor_parallel}, but cluster.engine.gpus is {engine.gpus:g}: expected the same number"
+        yield Fault(("cluster", "engine", "tensor_parallel"), message)
+    if not engine.gpus and engine.tensor_parallel > max(engine.cpus, 1):
+        message = f"is {engine.tensor_parallel}, but cluster.engine.cpus is {engine.cpus:g}: expected a core for each"
         yield Fault(("cluster", "engine", "tensor_parallel"), message)
     if engine.gpu_memory_utilization > 1:
         message = f"is {engine.gpu_memory_utilization:g}, expected a share of the GPU's memory, at most 1"

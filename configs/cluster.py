@@ -19,7 +19,7 @@ class EngineConfig(Config):
     gpus: NonNegative = 0
     """GPUs that each engine is given; a fraction shares one. Zero runs vLLM on the CPU."""
     tensor_parallel: Count = 1
-    """GPUs that one copy of the policy is spread over."""
+    """GPUs that one copy of the policy is spread over; on a CPU, processes, each of which needs a core."""
     max_model_len: Count = 512
     """Longest prompt and response together, in tokens."""
     max_num_seqs: Count = 256

@@ -176,7 +176,8 @@ class Cluster:
 
     async def _start_copy(self, index: int, spec: EngineSpec) -> Copy:
         bundle = self._plan.engines[index]
-        environment = await self._bundles.environment(bundle, self.config.engine.cpus)
+        engine = self.config.engine
+        environment = await self._bundles.environment(bundle, engine.cpus / engine.tensor_parallel)
         actor = (
             ray.remote(EngineActor)
             .options(max_concurrency=_CONCURRENT_CALLS, **self._bundles.options(bundle))

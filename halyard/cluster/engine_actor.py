@@ -151,8 +151,15 @@ class EngineActor:
         await self._live().collective_rpc("record_checksums", args=(recording,))
 
     async def received(self) -> tuple[int, int, dict[str, str]]:
-        """Tensors and bytes of the last update, and checksums by name where they were taken."""
-        return (await self._live().collective_rpc("received_weights"))[0]
+        """Tensors and bytes of the last update, and checksums by name where they were taken.
+
+        Raises:
+            EngineError: the processes that the policy is spread over received different weights.
+        """
+        first, *others = await self._live().collective_rpc("received_weights")
+        if any(other != first for other in others):
+            raise EngineError(f"the processes of {self._spec.name} received different weights in one update")
+        return first
 
     async def stats(self) -> EngineStats:
         """What this engine has done and is doing."""

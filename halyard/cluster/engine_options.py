@@ -32,6 +32,7 @@ def arguments(config: ClusterConfig) -> dict[str, Any]:
         # Log-probs of the distribution that tokens are drawn from: after temperature and top_p.
         "logprobs_mode": "processed_logprobs",
         # No sampling settings but the request's own.
+        "distributed_executor_backend": "mp" if engine.tensor_parallel > 1 else "uni",
         "generation_config": "vllm",
         "disable_log_stats": True,
         # Each prompt is processed once and used for all its samples; a second cache could only go stale.
@@ -78,7 +79,6 @@ def _on_cpu(engine: EngineConfig) -> dict[str, Any]:
         "scheduler_cls": "halyard.cluster.engine_scheduler.EngineScheduler",
         "block_size": _BLOCK,
         "kv_cache_memory_bytes": int(engine.kv_cache_gib * 2**30),
-        "distributed_executor_backend": "uni",
         # On CPUs, prompts in pieces together with seeds of their own crash vLLM 0.32. A whole prompt must
         # then fit a step, and so must a request that goes on after an update of the weights.
         "enable_chunked_prefill": False,
@@ -90,5 +90,4 @@ def _on_gpu(engine: EngineConfig) -> dict[str, Any]:
     return {
         "scheduler_cls": "halyard.cluster.engine_scheduler.AsyncEngineScheduler",
         "gpu_memory_utilization": engine.gpu_memory_utilization,
-        "distributed_executor_backend": "mp" if engine.tensor_parallel > 1 else "uni",
     }

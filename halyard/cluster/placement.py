@@ -101,10 +101,10 @@ def _check_gpus(config: ClusterConfig) -> None:
             f"cluster.engine.tensor_parallel is {engine.tensor_parallel} but cluster.engine.gpus is "
             f"{engine.gpus:g}: one engine needs exactly as many GPUs as it spreads the policy over."
         )
-    if not engine.gpus and engine.tensor_parallel != 1:
+    if not engine.gpus and engine.tensor_parallel > max(engine.cpus, 1):
         raise PlacementError(
-            f"cluster.engine.tensor_parallel is {engine.tensor_parallel}, which needs as many GPUs for each engine; "
-            "on a CPU it is 1."
+            f"cluster.engine.tensor_parallel is {engine.tensor_parallel} but cluster.engine.cpus is "
+            f"{engine.cpus:g}: each process that an engine spreads the policy over needs a core of its own."
         )
     if learner.gpus > 1:
         raise PlacementError(

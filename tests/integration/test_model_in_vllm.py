@@ -1,8 +1,8 @@
 """vLLM runs our policies on the very ids it is given, and its log-probabilities are the learner's.
 
-So they are on both ways that vLLM has to run them, before and after new weights, and with an adapter. All engines
-are started one after the other in one process: vLLM's own layers first, since its Transformers backend changes
-transformers for the whole process.
+So they are on both ways that vLLM has to run them, over several processes, before and after new weights, and with an
+adapter. All engines are started one after the other in one process: vLLM's own layers first, since its Transformers
+backend changes transformers for the whole process.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from support.tiny_families import FAMILIES, save_internvl
 from support.tiny_models import save_dense, save_moe
 from torch import Tensor, nn
 
 from configs.model import TinySize
 from halyard.cluster.digests import digest
+from halyard.cluster.logprobs import LogProbHead
 from model.build import build
+from model.hidden import hidden_states, silent_token
 from model.load import load_policy, load_processor
 from model.render import ChatMessage, Rendered
 from model.video import Video
@@ -35,12 +38,18 @@ TOLERANCE = 1e-4
 """Nats, in float32; engines and learners that differ by more than 1e-3 would be a fault."""
 SEED = np.random.default_rng(0)
 NOISE = [Image.fromarray(SEED.integers(0, 255, (112, 112, 3), dtype=np.uint8)) for _ in range(3)]
-SEEING: tuple[TinySize, ...] = ("micro", "micro-tiles", "micro-native", "micro-moe")
+SIZES: tuple[TinySize, ...] = ("micro", "micro-tiles", "micro-native", "micro-moe")
+OTHERS = ("internvl", "internvl-moe", "qwen2_5_vl", "qwen3_vl")
+SEEING = (*SIZES, *OTHERS)
+SPREAD = ("spread", "micro-moe")
+"""On vLLM's own layers, over two processes."""
 ENGINES = [
-    *(("native", name) for name in (*SEEING, "dense", "moe")),
+    *(("native", name) for name in (*SIZES, "dense", "moe")),
     ("transformers", "micro"),
+    *(("native", name) for name in OTHERS),
+    SPREAD,
 ]
-UPDATED = [("native", "micro"), ("transformers", "micro")]
+UPDATED = [("native", "micro"), ("transformers", "micro"), *(("native", name) for name in OTHERS), SPREAD]
 ADAPTED = ("native", "micro-tiles")
 TEXT = [
     [ChatMessage("user", "2 + 3?")],
@@ -64,10 +73,13 @@ Answers = list[tuple[Rendered, dict[str, Any]]]
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("policies")
-    for size in SEEING:
+    for size in SIZES:
         build(size, root / size, seed=0)
+    for name, save in FAMILIES.items():
+        save(root / name)
+    save_internvl(root / "internvl-moe", experts=True)
     texts = {"dense": save_dense(root / "dense"), "moe": save_moe(root / "moe")}
-    return {size: root / size for size in SEEING} | texts
+    return {name: root / name for name in SEEING} | texts
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +128,8 @@ def engines(
     for path, name in ENGINES:
         ready = [(one.token_ids.tolist(), list(one.images)) for one in prompts[name]]
         job = {"folder": str(folders[name]), "path": path, "prompts": ready}
+        if path == "spread":
+            job |= {"path": "native", "ranks": 2}
         if (path, name) in UPDATED:
             job["update"] = str(shaken[name])
         if (path, name) == ADAPTED:
@@ -151,11 +165,11 @@ def learners(policy: Any, prompt: Rendered, ids: list[int]) -> Tensor:
     """The learner's log-probabilities of an answer to a prompt."""
     start = len(prompt.token_ids)
     whole = torch.tensor([[*prompt.token_ids.tolist(), *ids]])
-    seen = {"pixel_values": prompt.pixel_values, "image_grids": prompt.image_grids}
-    pixels = {name: torch.from_numpy(value) for name, value in seen.items() if value is not None}
+    seen = [None if value is None else torch.from_numpy(value) for value in (prompt.pixel_values, prompt.image_grids)]
+    head = LogProbHead(policy.get_output_embeddings(), silent_token(policy))
     with torch.no_grad():
-        logits = policy(input_ids=whole, position_ids=torch.arange(whole.shape[1])[None], **pixels).logits
-    return logits.log_softmax(-1)[0, start - 1 : -1].gather(1, whole[0, start:, None])[:, 0]
+        states = hidden_states(policy, whole, torch.arange(whole.shape[1])[None], *seen).states
+        return head(states[start - 1 : -1], whole[0, start:], 1.0)[0]
 
 
 def distance(policy: Any, answers: Answers) -> float:
@@ -181,10 +195,10 @@ def test_log_probabilities_are_the_learners(
     assert distance(policy, engines[key]["first"]) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", [name for path, name in ENGINES if path == "transformers"])
-def test_both_ways_sample_the_same(engines: dict[Any, Any], name: str) -> None:
+@pytest.mark.parametrize(("path", "name"), [("transformers", "micro"), SPREAD])
+def test_all_ways_sample_the_same(engines: dict[Any, Any], path: str, name: str) -> None:
     """From seeds of their own, and log-probabilities that agree: so close are they that the same tokens come out."""
-    pairs = zip(engines["native", name]["first"], engines["transformers", name]["first"], strict=True)
+    pairs = zip(engines["native", name]["first"], engines[path, name]["first"], strict=True)
     for (_, ours), (_, theirs) in pairs:
         assert ours["ids"] == theirs["ids"]
         np.testing.assert_allclose(ours["logprobs"], theirs["logprobs"], atol=TOLERANCE)
@@ -196,7 +210,8 @@ def test_new_weights_reach_every_layer(
 ) -> None:
     """The tensors received are those sent, and what the engine fuses of them computes what the learner does."""
     sent, name = load_file(shaken[key[1]]), key[1]
-    assert engines[key]["checksums"] == {tensor: digest(value) for tensor, value in sent.items()}
+    for received in engines[key]["checksums"]:
+        assert received == {tensor: digest(value) for tensor, value in sent.items()}
     policy = load_policy(folders[name], dtype=torch.float32).eval()
     assert distance(policy, engines[key]["updated"]) > 100 * TOLERANCE
     replaced = folders[name].with_name(f"{name}-shaken-{key[0]}")
@@ -220,14 +235,16 @@ def test_an_adapter_is_applied_to_tower_connector_and_decoder(
     assert distance(policy, answers) < TOLERANCE
 
 
-def test_the_engine_sees_the_images(engines: dict[Any, Any], folders: dict[str, Path]) -> None:
+@pytest.mark.parametrize("name", ["micro", *OTHERS])
+def test_the_engine_sees_the_images(engines: dict[Any, Any], folders: dict[str, Path], name: str) -> None:
     """With another image the learner's log-probabilities of the engine's answer are not the engine's."""
-    policy = load_policy(folders["micro"], dtype=torch.float32).eval()
-    prompt, answer = engines["native", "micro"]["first"][len(TEXT)]
+    policy = load_policy(folders[name], dtype=torch.float32).eval()
+    prompt, answer = engines["native", name]["first"][len(TEXT)]
     blank = Rendered(
         token_ids=prompt.token_ids,
         loss_mask=prompt.loss_mask,
         pixel_values=np.zeros_like(prompt.pixel_values),
+        image_grids=prompt.image_grids,
         images=prompt.images,
     )
     assert distance(policy, [(blank, answer)]) > 1e-2

@@ -3,12 +3,13 @@
 IN is a pickle of [job, ...], a job being a mapping:
 
 - `folder`, `prompts` [(token ids, images), ...], and `path`: the engine's `model_path`;
+- `ranks`, if there are several: processes that the policy is spread over;
 - `adapter`, if there is one: the folder of a LoRA adapter, with which all prompts are answered once more;
 - `update`, if there is one: a safetensors file whose weights the engine is given, the way a run gives them, before all
   prompts are answered once more.
 
 OUT becomes a pickle of [made, ...], a mapping of lists of answers, `first`, `adapted` and `updated`, and of `checksums`
-of the tensors received. An answer is the prompt's ids as the engine saw them, the sampled ids and their
+of the tensors that each rank received. An answer is the prompt's ids as the engine saw them, the sampled ids and their
 log-probabilities.
 """
 
@@ -32,7 +33,9 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     from vllm.distributed import cleanup_dist_env_and_memory
     from vllm.lora.request import LoRARequest
 
-    config = ClusterConfig(engine=EngineConfig(max_model_len=512, max_num_seqs=16, model_path=job["path"]))
+    ranks = job.get("ranks", 1)
+    engine = EngineConfig(max_model_len=512, max_num_seqs=16, model_path=job["path"], tensor_parallel=ranks)
+    config = ClusterConfig(engine=engine)
     # The cache of processed images is off in runs, and on in services of one's own: here it is tried.
     options: dict[str, Any] = engine_options.arguments(config) | {"mm_processor_cache_gb": 1}
     if "adapter" in job:
@@ -48,7 +51,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         llm.collective_rpc("finish_weight_update")
         llm.reset_prefix_cache()
         llm.llm_engine.reset_encoder_cache()
-        made["checksums"] = llm.collective_rpc("received_weights")[0][2]
+        made["checksums"] = [checksums for *_, checksums in llm.collective_rpc("received_weights")]
         made["updated"] = answers(llm, job["prompts"])
     del llm
     cleanup_dist_env_and_memory()

@@ -62,13 +62,18 @@ def test_halves_of_a_gpu_add_up():
         ({"gpus": 1}, {}, "give both GPUs or neither"),
         ({"gpus": 2}, {"gpus": 1}, "exactly as many GPUs"),
         ({"gpus": 1, "tensor_parallel": 2}, {"gpus": 1}, "exactly as many GPUs"),
-        ({"tensor_parallel": 2}, {}, "on a CPU it is 1"),
+        ({"tensor_parallel": 2}, {}, r"engine.cpus is 1: each process .* needs a core of its own"),
         ({"gpus": 1}, {"gpus": 2}, "a rank drives one GPU"),
     ],
 )
 def test_shares_of_gpus_that_cannot_be_given_are_refused(engine, learner, words):
     with pytest.raises(PlacementError, match=words):
         plan(recipe(engine=engine, learner=learner), BOX)
+
+
+def test_an_engine_of_several_processes_is_one_place():
+    config = recipe(engine={"count": 2, "cpus": 2, "tensor_parallel": 2}, learner={"cpus": 1})
+    assert [bundle.cpus for bundle in plan(config, Resources(cpus=5, gpus=0)).bundles] == [2, 2, 1]
 
 
 @pytest.mark.parametrize(("cpus", "expected"), [(0.5, 1), (1, 1), (2, 2), (3.9, 3)])
