@@ -190,10 +190,13 @@ class Pool:
 
     def _bring(self, snapshot: Snapshot) -> None:
         """Have an engine take a snapshot that is waited for, unless one does already or none may."""
-        if any(slot.target == snapshot for slot in self.slots):
+        coming = [slot for slot in self.slots if slot.target == snapshot]
+        if any(slot.engine.alive for slot in coming):
             return
         held = any(slot.holds(snapshot) for slot in self.slots)
         able = [slot for slot in self.slots if self._may_take(slot, snapshot, spare=held)]
+        if coming:  # an engine that starts takes long: one that lives may take the snapshot meanwhile
+            able = [slot for slot in able if slot.engine.alive]
         if able:
             slot = min(able, key=lambda slot: (self._demand(slot), slot.in_flight, slot.since))
             self._begin(slot, snapshot)

@@ -220,6 +220,20 @@ async def test_while_one_engine_is_dead_the_other_answers() -> None:
         one.gate.set()
 
 
+async def test_a_living_engine_to_spare_takes_what_a_dead_one_held_while_that_one_starts() -> None:
+    async with pool_of(2) as (pool, (first, second)):
+        async with pool.lease(B, 1) as slot:
+            idle, dead = (first, second) if slot.engine is second else (second, first)
+        dead.gate.clear()
+        dead.kill()
+        async with asyncio.timeout(2), pool.lease(B, 1) as slot:
+            assert slot.engine is idle
+            assert not dead.alive
+        dead.gate.set()
+        await settle()
+        assert (first.snapshot, second.snapshot) == (B, B)
+
+
 async def test_an_engine_that_was_idle_for_long_has_its_time_for_the_first_token() -> None:
     """Its last token is as old as the idle time, and the new request has yet to reach it."""
     async with pool_of(stall=1.0) as (pool, (engine,)):
