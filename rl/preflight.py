@@ -103,9 +103,11 @@ async def same_tokens(trial: Trial) -> str:
     for probe in trial.probes:
         images = len(probe.rendered.images)
         places = probe.completion.prompt_token_ids.count(place) if place is not None else 0
-        pixels = 0 if probe.rendered.pixel_values is None else len(probe.rendered.pixel_values)
-        if bool(images) != bool(places) or bool(pixels) != bool(images) or (pixels and places % pixels):
-            raise Fault(f"prompt {probe.prompt.id} has {images} images, {pixels} tiles of pixels and {places} places")
+        pixels, grids = probe.rendered.pixel_values, probe.rendered.image_grids
+        pieces = next((len(counted) for counted in (grids, pixels) if counted is not None), 0)
+        uneven = grids is None and pieces and places % pieces  # pieces with grids differ in size
+        if bool(images) != bool(places) or bool(pieces) != bool(images) or uneven:
+            raise Fault(f"prompt {probe.prompt.id} has {images} images, {pieces} pieces of pixels and {places} places")
     return f"{sum(len(probe.token_ids) for probe in trial.probes)} tokens of {len(trial.probes)} prompts"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.rl_fakes import FakeEngine, FakeLearner, FakeRenderer, FakeScorer, World
 from support.rl_stage import rows, session, stage
@@ -13,7 +15,8 @@ from halyard.data.mixture import Mixture
 from halyard.data.sources import Dataset
 from halyard.data.types import Row, Verdict
 from halyard.errors import PreflightError
-from rl.preflight import preflight
+from rl.preflight import Fault, Trial, preflight, same_tokens
+from rl.probes import sample
 
 WORLD = World()
 
@@ -52,6 +55,17 @@ async def test_both_blind_agree_with_each_other_but_do_not_see(tmp_path: Path) -
     told = await refusal(tmp_path, engine=FakeEngine(WORLD, blind=True), learner=FakeLearner(WORLD, blind=True))
     assert "the learner and the engine ignore the pixels" in told
     assert "same log-probs" not in told
+
+
+async def test_patches_are_no_pieces_where_images_have_a_size_of_their_own(tmp_path: Path) -> None:
+    """A place stands for several patches; with as many pieces as patches, too few places would be left."""
+    live, recipe = session(tmp_path, WORLD), stage()
+    probe = next(one for one in await sample(recipe, live) if one.rendered.images)
+    patches = replace(probe.rendered, pixel_values=np.zeros((99, 4), np.float32))
+    with pytest.raises(Fault, match="99 pieces of pixels"):
+        await same_tokens(Trial(recipe, live, [replace(probe, rendered=patches)]))
+    own_size = replace(patches, image_grids=np.array([[9, 11]]))
+    assert "tokens of 1 prompts" in await same_tokens(Trial(recipe, live, [replace(probe, rendered=own_size)]))
 
 
 async def test_a_frozen_tensor(tmp_path: Path) -> None:
