@@ -78,7 +78,8 @@ def _on_cpu(engine: EngineConfig) -> dict[str, Any]:
         "enforce_eager": True,
         "scheduler_cls": "halyard.cluster.engine_scheduler.EngineScheduler",
         "block_size": _BLOCK,
-        "kv_cache_memory_bytes": int(engine.kv_cache_gib * 2**30),
+        # vLLM means that of each process.
+        "kv_cache_memory_bytes": int(engine.kv_cache_gib * 2**30 / engine.tensor_parallel),
         # On CPUs, prompts in pieces together with seeds of their own crash vLLM 0.32. A whole prompt must
         # then fit a step, and so must a request that goes on after an update of the weights.
         "enable_chunked_prefill": False,

@@ -64,7 +64,8 @@ def memory(recipe: Recipe, count: int) -> tuple[float, float]:
     """GiB that each learner rank and each engine needs for a policy of `count` parameters.
 
     A rank: weights and gradients in their precision, two moments and (below float32) a master copy in
-    float32, split as ZeRO's stage says; activations come on top. An engine: weights and key-value cache.
+    float32, split as ZeRO's stage says; activations come on top. An engine: weights and key-value cache, on each
+    of its GPUs, or together on a CPU.
     """
     learner, engine = recipe.cluster.learner, recipe.cluster.engine
     width = 4 if learner.dtype == "float32" else 2
@@ -75,7 +76,8 @@ def memory(recipe: Recipe, count: int) -> tuple[float, float]:
         for size, shared in zip((weights, gradients, optimizer), split, strict=True)
     )
     engine_width = 4 if engine.dtype == "float32" else 2
-    return count * each / GIB, count * engine_width / engine.tensor_parallel / GIB + engine.kv_cache_gib
+    spread = engine.tensor_parallel if engine.gpus else 1
+    return count * each / GIB, count * engine_width / spread / GIB + engine.kv_cache_gib
 
 
 def human(count: float) -> str:

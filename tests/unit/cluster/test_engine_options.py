@@ -18,9 +18,10 @@ def test_a_step_on_a_cpu_holds_the_longest_request_and_every_sequence():
     assert engine_options.arguments(config)["max_num_batched_tokens"] == 32768
 
 
-def test_memory_for_keys_and_values_may_be_less_than_a_gibibyte():
-    config = ClusterConfig(engine=EngineConfig(kv_cache_gib=0.25))
-    assert engine_options.arguments(config)["kv_cache_memory_bytes"] == 2**28
+@pytest.mark.parametrize(("processes", "size"), [(1, 2**28), (2, 2**27)])
+def test_memory_for_keys_and_values_is_that_of_all_processes_of_an_engine(processes: int, size: int):
+    config = ClusterConfig(engine=EngineConfig(kv_cache_gib=0.25, cpus=2, tensor_parallel=processes))
+    assert engine_options.arguments(config)["kv_cache_memory_bytes"] == size
 
 
 def test_a_gpu_gets_none_of_the_settings_for_cpus():

@@ -61,6 +61,9 @@ def test_memory_of_a_rank(learner: dict[str, object], bytes_each: float) -> None
 def test_memory_of_an_engine() -> None:
     _, engine = memory(recipe(engine={"kv_cache_gib": 3.0, "dtype": "bfloat16"}), 2**30)
     assert engine == pytest.approx(2 + 3)
+    two = {"cpus": 2, "tensor_parallel": 2}
+    _, spread = memory(recipe(engine={"kv_cache_gib": 3.0, "dtype": "bfloat16"} | two), 2**30)
+    assert spread == pytest.approx(2 + 3)
 
 
 def test_parameters_are_counted_from_the_files(tmp_path: Path) -> None:
