@@ -12,7 +12,13 @@ import unicodedata
 _JOINERS = "\u200c\u200d"  # Persian and Indic scripts need them, and so do families of emoji
 _KEPT = "\n\t"
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn")
-_MARKS = re.compile(r"<\|[^<>\n]{0,60}?\|>|</?think>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>", re.IGNORECASE)
+_FENCE = r"\bDATA-[0-9a-f]{12,}"
+"""What every fence looks like (`rewards.judges.wording`): not all judges tell one from another by its digits."""
+_MARKS = re.compile(
+    r"<\|[^<>\n]{0,60}?\|>|</?think>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
+    rf"|\[?{_FENCE}(?:[^\]\n]{{0,60}}\])?",
+    re.IGNORECASE,
+)
 _LAYOUT = re.compile(r"\\(?:text|mathrm|mathbf|mbox|boxed|fbox|quad|qquad|phantom|hspace|displaystyle)(?![a-zA-Z])")
 _OPENERS = frozenset(
     {
@@ -67,6 +73,7 @@ _FLATTERY = {
         rf"(?:^|\n)\W{{0,6}}{_WHO}(?:'s)?(?: final)? (?:verdict|decision|score|answer)\s{{0,3}}[:=]",
         r"<\|(?:im_start|im_end|end|start_header_id|eot_id|assistant|system|user)",
     ),
+    "fakes the fence around it": (_FENCE,),
 }
 """What is said to judges rather than to the one who asked; every repetition is bounded, so that no text is slow."""
 _TRIED = {how: re.compile("|".join(f"(?:{one})" for one in some), re.IGNORECASE) for how, some in _FLATTERY.items()}
