@@ -6,16 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from support.old_runs import write_run
 
-from halyard.data.types import Message, Prompt, Rollout, Verdict, VersionSpan
+from halyard.data.images import to_data_uri
+from halyard.data.types import ImageRef, Message, Prompt, Rollout, Verdict, VersionSpan
 from halyard.errors import ConfigError
 from halyard.runs.rollouts import record
 from rewards.workbench.replay import Replay, read_steps, rl_stage, to_sample
 from rewards.workbench.trial import replay_run
 from rl.rollouts import to_sample as as_in_the_run
 
-WEAK = Path(__file__).resolve().parents[3] / "support" / "rewards" / "weak.py"
+REWARDS = Path(__file__).resolve().parents[3] / "support" / "rewards"
+WEAK, LOOKS = REWARDS / "weak.py", REWARDS / "looks.py"
 
 
 async def replayed(stage: Path, steps: int | None = None) -> Replay:
@@ -67,6 +70,21 @@ def test_a_reward_sees_what_it_saw_in_the_run() -> None:
     )
     kept = record(prompt, rollout, Verdict(reward=1.0), step=1, occurrence=7, state="trained")
     assert to_sample(kept) == replace(as_in_the_run(prompt, rollout), group_id="7")
+
+
+async def test_a_reward_that_looks_at_the_images_is_shown_them_again(tmp_path: Path) -> None:
+    files = []
+    for colour in ("red", "blue"):
+        Image.new("RGB", (4, 4), colour).save(path := tmp_path / f"{colour}.png")
+        files.append(path)
+    images = (ImageRef(path=str(files[0])), ImageRef(uri=to_data_uri(files[1].read_bytes(), "png")))
+    stage = write_run(tmp_path, *[[("red", 0.0), ("blue", 0.0)]] * 2, images=images)
+    found, _ = await replay_run(stage, f"{LOOKS}:names_the_colour")
+    assert [[one.verdict.reward for one in group.rollouts] for group in found.groups] == [[1.0, 0.0], [0.0, 1.0]]
+    files[0].unlink()
+    found, _ = await replay_run(stage, f"{LOOKS}:names_the_colour")
+    assert found.failed == (0, 2)  # what can no longer be looked at is no zero
+    assert str(files[0]) in found.rollouts[0].verdict.reason
 
 
 async def test_some_steps_are_spread_over_the_stage(tmp_path: Path) -> None:
