@@ -46,6 +46,7 @@ def run_pipeline(loaded: LoadedRecipe, folder: Path, *, resume: bool = False) ->
     else:
         run = RunFolder.create(folder.parent, folder.name, loaded.recipe, loaded.root)
     with run.lock(), quiet(run.logs / "driver.log") as terminal:
+        run.take_new_keys(loaded.recipe)
         screen = Screen(terminal)
         try:
             asyncio.run(_walk(loaded, run, screen))

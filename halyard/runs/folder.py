@@ -17,9 +17,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from configs.faults import Origins, describe, refuse
+from configs.faults import Origins, describe
 from configs.load import LoadedRecipe
 from configs.recipe import Recipe
+from configs.schema import show
 from halyard.errors import ConfigError
 from halyard.runs.atomic import clear_errors, sweep, write_json
 from halyard.runs.layout import stage_path
@@ -98,7 +99,11 @@ class RunFolder:
     @property
     def recipe(self) -> dict[str, Any]:
         """The recipe that the run was started with, as plain values."""
-        return json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))["recipe"]
+        return self._content["recipe"]
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        return json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))
 
     def loaded(self) -> LoadedRecipe:
         """The recipe that the run was started with, to go on by.
@@ -106,17 +111,11 @@ class RunFolder:
         Raises:
             ConfigError: it is of an earlier version, or does not say where its relative paths start from.
         """
-        path = self.path / "recipe.json"
-        content = json.loads(path.read_text(encoding="utf-8"))
+        path, content = self.path / "recipe.json", self._content
         if "root" not in content:
             raise ConfigError(f"{path} is of an earlier version: go on with `halyard run RECIPE --resume`")
-        origins = Origins({(): str(path)})
-        try:
-            recipe = Recipe.model_validate(content["recipe"])
-        except ValidationError as error:
-            refuse(describe(error.errors(), Recipe), origins)
-            raise
-        return LoadedRecipe(recipe=recipe, root=Path(content["root"]), path=path, origins=origins)
+        recipe = stored_recipe(self.path, content)
+        return LoadedRecipe(recipe=recipe, root=Path(content["root"]), path=path, origins=Origins({(): str(path)}))
 
     def stage(self, index: int, name: str) -> StageFolder:
         """The folder of the stage with this number (from 1) and name; made when it is not there."""
@@ -131,12 +130,13 @@ class RunFolder:
         return self._events.read()
 
     def same_recipe(self, recipe: Recipe) -> None:
-        """Nothing, when the run was started with exactly this recipe.
+        """Nothing, when the run was started with exactly this recipe; keys that are new since count as their defaults.
 
         Raises:
             ConfigError: it was not; the message names the keys that differ.
         """
-        started, now = dict(_flat(self.recipe)), dict(_flat(recipe.model_dump(mode="json")))
+        before = stored_recipe(self.path, self._content)
+        started, now = (dict(_flat(one.model_dump(mode="json"))) for one in (before, recipe))
         keys = sorted(key for key in started.keys() | now.keys() if started.get(key) != now.get(key))
         if not keys:
             return
@@ -146,6 +146,18 @@ class RunFolder:
             f"the run {self.path} was started with another recipe and cannot go on with this one: "
             f"{'; '.join(shown)}{more}. Give it the recipe it had, or start a new run with another --name"
         )
+
+    def take_new_keys(self, recipe: Recipe) -> None:
+        """Nothing; keys of the recipe that did not exist when the run was started are in its recipe from now on.
+
+        They have their defaults, and an event says which. Only the run's driver does this.
+        """
+        content, values = self._content, recipe.model_dump(mode="json")
+        known = dict(_flat(content["recipe"]))
+        new = {key: value for key, value in _flat(values) if key not in known}
+        if new:
+            self.event("keys_added", keys=new, versions=versions())
+            write_json(self.path / "recipe.json", content | {"recipe": values, "fingerprint": fingerprint(recipe)})
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -170,6 +182,25 @@ class RunFolder:
                 yield
             finally:
                 file.truncate(0)
+
+
+def stored_recipe(run: Path, content: Mapping[str, Any]) -> Recipe:
+    """The recipe in the content of a run's recipe.json; keys that are new since then have their defaults.
+
+    Raises:
+        ConfigError: it has keys or values that this version does not know, or lacks some; each is named.
+    """
+    try:
+        return Recipe.model_validate(content["recipe"])
+    except ValidationError as error:
+        faults = describe(error.errors(), Recipe)
+        named = "; ".join(f"{show(fault.path)} {fault.message}" for fault in faults[:_SHOWN])
+        more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        wrote = content.get("versions", {}).get("halyard")
+        raise ConfigError(
+            f"the run {run} was started by another version of Halyard{f', {wrote},' if wrote else ''} and this one "
+            f"does not know its recipe: {named}{more}. Go on with that version, or start a new run"
+        ) from None
 
 
 def fingerprint(recipe: Recipe) -> str:
