@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from configs.cluster import ClusterConfig
+from configs.cluster import ClusterConfig, LearnerConfig
 from configs.data import DataConfig, StageSource, SyntheticSource
 from configs.faults import Fault, nearest
 from configs.judge import JudgeTerm
@@ -167,6 +167,10 @@ def _cluster(recipe: Recipe) -> Faults:
     if engine.gpu_memory_utilization > 1:
         message = f"is {engine.gpu_memory_utilization:g}, expected a share of the GPU's memory, at most 1"
         yield Fault(("cluster", "engine", "gpu_memory_utilization"), message)
+    if learner.ranks % learner.sequence_parallel:
+        ranks = f"cluster.learner.ranks is {learner.ranks}"
+        message = f"is {learner.sequence_parallel}, but {ranks}: expected a divisor of it"
+        yield Fault(("cluster", "learner", "sequence_parallel"), message)
     for part, config in (("engine", engine), ("learner", learner)):
         if cluster.transfer in ("nccl", "ipc") and not config.gpus:
             message = f"is {cluster.transfer}, which moves weights between GPUs, but cluster.{part}.gpus is 0"
@@ -183,7 +187,7 @@ def _stages(recipe: Recipe) -> Faults:
             yield from _sources(where, data)
     for number, stage in enumerate(recipe.stages):
         path: KeyPath = ("stages", number)
-        yield from _training(path, stage, recipe.cluster.learner.ranks)
+        yield from _training(path, stage, recipe.cluster.learner)
         if isinstance(stage, RlStage):
             yield from _reinforcement(path, stage)
         yield from _kept(path, stage)
@@ -195,7 +199,7 @@ def _sources(path: KeyPath, data: DataConfig) -> Faults:
             yield Fault((*path, "sources", index, "families"), "is an empty list, expected at least one family")
 
 
-def _training(path: KeyPath, stage: Stage, ranks: int) -> Faults:
+def _training(path: KeyPath, stage: Stage, learner: LearnerConfig) -> Faults:
     """Steps, warm-up and ranks of the two trainers."""
     if not isinstance(stage, SftStage | RlStage):
         return
@@ -204,8 +208,10 @@ def _training(path: KeyPath, stage: Stage, ranks: int) -> Faults:
         message = f"is {stage.optimizer.warmup_steps}, but the stage has only {stage.steps * updates} optimiser steps"
         yield Fault((*path, "optimizer", "warmup_steps"), message)
     sequences, key = _sequences(stage)
-    if sequences // updates < ranks:
-        message = f"makes {sequences // updates} sequences an optimiser step, too few for {ranks} learner ranks"
+    if sequences // updates < learner.ranks // learner.sequence_parallel:
+        groups = f"groups of {learner.sequence_parallel} of " if learner.sequence_parallel > 1 else ""
+        ranks = f"{groups}{learner.ranks} learner ranks"
+        message = f"makes {sequences // updates} sequences an optimiser step, too few for {ranks}"
         yield Fault((*path, key), message)
 
 

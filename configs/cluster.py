@@ -49,6 +49,8 @@ class LearnerConfig(Config):
     """Precision of the forward and backward pass; the optimiser's own copy is always float32."""
     tokens_per_pack: Count = 4096
     """Tokens of one micro-batch, packed without padding."""
+    sequence_parallel: Count = 1
+    """Neighbouring ranks that cut the tokens of each micro-batch among themselves (Ulysses): for long sequences."""
     activation_checkpointing: Flag = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     port: Annotated[Count, Field(le=65535)] | None = None
@@ -86,3 +88,5 @@ class ClusterConfig(Config):
     deadlines: Deadlines = Deadlines()
     engine_restarts: Natural = 1
     """How often a dead engine is started again before the run ends."""
+    learner_restarts: Natural = 1
+    """How often a lost learner is replaced by one that goes on from the newest checkpoint, before the run ends."""

@@ -7,7 +7,8 @@
     ├─ SnapshotError        a model folder, snapshot or checkpoint is wrong           exit 2
     ├─ RewardError          a reward could not be loaded, or too many verdicts failed exit 1
     ├─ EngineError          an engine died, or broke its contract                     exit 1
-    ├─ LearnerError         a learner died, or its loss is not a number               exit 1
+    ├─ LearnerError         a learner failed, or its loss is not a number             exit 1
+    │  └─ LearnerLostError  a learner's process is gone; another one can go on        exit 1
     ├─ DeadlineError        a wait with a name took longer than it may                exit 1
     ├─ PreflightError       the run would have trained blind                          exit 1
     └─ Interrupted          the user asked to stop; the run can be resumed            exit 130
@@ -58,7 +59,11 @@ class EngineError(HalyardError):
 
 
 class LearnerError(HalyardError):
-    """A learner rank died, or its loss or gradient is not a finite number."""
+    """A learner rank failed, or its loss or gradient is not a finite number."""
+
+
+class LearnerLostError(LearnerError):
+    """A learner rank's process is gone, or broke off in the midst of work with others: a new learner can go on."""
 
 
 class DeadlineError(HalyardError):

@@ -9,8 +9,9 @@ and backward take 13 ms a layer this way, 19 ms as one padded batch, and far lon
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,18 @@ class Packing:
         return cls(lengths)
 
 
+class Exchange(Protocol):
+    """Ranks that have cut a pack's tokens among themselves swap them for heads before attention, and back after it."""
+
+    def to_heads(self, states: Sequence[Tensor]) -> list[Tensor]:
+        """States [1, heads, own tokens, head dim] as [1, own heads, tokens, head dim]."""
+        ...
+
+    def to_tokens(self, attended: Tensor) -> Tensor:
+        """What was attended, [1, tokens, own heads, head dim], as [1, own tokens, heads, head dim]."""
+        ...
+
+
 def packed_attention(
     module: nn.Module,
     query: Tensor,
@@ -56,11 +69,13 @@ def packed_attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     packing: Packing | None = None,
+    exchange: Exchange | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention within each sequence of a pack: [1, tokens, heads, head dim] of query [1, heads, tokens, head dim].
 
     Without a packing every row of the batch is one sequence of its own: so the vision tower attends, an image a row.
+    With an exchange the tokens are this rank's share of the pack, and the packing is that of the whole.
 
     Raises:
         ValueError: an attention mask or cached keys came along, which nothing here would heed.
@@ -69,6 +84,8 @@ def packed_attention(
         raise ValueError("packed attention has no key-value cache: load the policy with attention='sdpa' to generate")
     if attention_mask is not None:
         raise ValueError("packed attention takes no attention mask: lay sequences end to end instead of padding them")
+    if exchange is not None:
+        query, key, value = exchange.to_heads((query, key, value))
     rows = [(query, key, value)]
     if packing is not None and len(packing.lengths) > 1:
         rows = list(zip(*(states.split(packing.lengths, dim=2) for states in (query, key, value)), strict=True))
@@ -82,14 +99,15 @@ def packed_attention(
         ).transpose(1, 2)
         for row in rows
     ]
-    return (attended[0] if len(attended) == 1 else torch.cat(attended, dim=1)), None
+    joined = attended[0] if len(attended) == 1 else torch.cat(attended, dim=1)
+    return (joined if exchange is None else exchange.to_tokens(joined)), None
 
 
 def _read_packing(decoder: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
     """Hand the packing down, as a pre-hook of a decoder. Without position ids a row is one sequence."""
     position_ids = kwargs.get("position_ids")
     config: Any = decoder.config
-    if position_ids is None or config._attn_implementation != PACKED:
+    if position_ids is None or "packing" in kwargs or config._attn_implementation != PACKED:
         return args, kwargs
     # Where positions have several directions, the first row counts the tokens of a sequence.
     counted = position_ids[0] if position_ids.ndim == 3 else position_ids

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from model.families import family_of
+from model.share import Share, share_inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +21,25 @@ class DecoderOutput:
 
 
 def hidden_states(
-    policy: PreTrainedModel, input_ids: Tensor, position_ids: Tensor, pixel_values: Any, image_grids: Any = None
+    policy: PreTrainedModel,
+    input_ids: Tensor,
+    position_ids: Tensor,
+    pixel_values: Any,
+    image_grids: Any = None,
+    *,
+    share: Share | None = None,
 ) -> DecoderOutput:
-    """The decoder's output for a pack: `input_ids` and `position_ids` [1, tokens].
+    """The decoder's output for a pack, or for a share of its tokens: `input_ids` and `position_ids` [1, tokens].
 
     `pixel_values` are what the family's sight stacked, [images, 3, size, size] for SAIL-VL2, or None; where images
     differ in size they are [patches, ...], with `image_grids` [images, 2]. Policies that read text only take None.
     """
-    inputs = family_of(policy).decoder_inputs(policy, input_ids, position_ids, pixel_values, image_grids)
+    family = family_of(policy)
+    if share is None:
+        positions = family.positions(policy.config, input_ids, position_ids, image_grids)
+        inputs = family.decoder_inputs(policy, input_ids, positions, pixel_values, image_grids)
+    else:
+        inputs = share_inputs(family, policy, input_ids, position_ids, pixel_values, image_grids, share)
     if experts_per_token(policy):
         inputs["output_router_logits"] = True
     output = policy.get_decoder()(**inputs, use_cache=False)

@@ -7,10 +7,11 @@ which is what the packed attention tells them apart by.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from halyard.cluster.types import TrainSequence
 from halyard.errors import LearnerError
@@ -48,10 +49,15 @@ class Pack:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-def collate(sequences: Sequence[TrainSequence]) -> Pack:
-    """Checked sequences as one micro-batch; none at all give a pack of one token that learns nothing."""
-    if not sequences:
-        return _empty()
+def collate(sequences: Sequence[TrainSequence], *, least: int = 1) -> Pack:
+    """Checked sequences as one micro-batch of at least so many tokens; those that fill it up learn nothing."""
+    pack = _collated(sequences) if sequences else _empty()
+    missing = max(0, least - pack.input_ids.shape[1])
+    ids, positions = (functional.pad(one, (0, missing)) for one in (pack.input_ids, pack.position_ids))
+    return replace(pack, input_ids=ids, position_ids=positions)
+
+
+def _collated(sequences: Sequence[TrainSequence]) -> Pack:
     masks = [np.asarray(sequence.loss_mask, dtype=bool) for sequence in sequences]
     lengths = [len(sequence.token_ids) for sequence in sequences]
     learnt = np.flatnonzero(np.concatenate(masks))
@@ -125,10 +131,9 @@ def _without_gaps(segments: np.ndarray) -> np.ndarray:
 
 def _empty() -> Pack:
     none = torch.zeros(0, dtype=torch.int64)
-    zero = torch.zeros(1, 1, dtype=torch.int64)
     return Pack(
-        input_ids=zero,
-        position_ids=zero,
+        input_ids=none[None],
+        position_ids=none[None],
         pixel_values=None,
         sources=none,
         targets=none,

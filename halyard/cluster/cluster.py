@@ -20,7 +20,7 @@ from halyard.cluster.engine_actor import EngineActor, EngineSpec
 from halyard.cluster.learner import Learner
 from halyard.cluster.origin import check_origin
 from halyard.cluster.waits import waiting
-from halyard.errors import EngineError
+from halyard.errors import EngineError, LearnerLostError
 
 _CONCURRENT_CALLS = 4096
 _OBJECT_STORE_BYTES = 2**30
@@ -39,6 +39,7 @@ class Cluster:
         self._shapes: dict[str, Mapping[str, Any]] = {}
         self._learners: dict[str, Learner] = {}
         self._restarts = 0
+        self._learner_restarts = 0
 
     @classmethod
     async def start(cls, config: ClusterConfig, *, logs: Path) -> Self:
@@ -144,7 +145,21 @@ class Cluster:
         """Stop the ranks of a role's learner, if there is one: their memory is for others."""
         learner = self._learners.pop(role, None)
         if learner is not None:
-            learner.kill()
+            await learner.end()
+
+    async def give_up_learner(self, role: str, error: LearnerLostError) -> None:
+        """Stop what is left of a role's learner, so that the next one asked for is new.
+
+        Raises:
+            LearnerLostError: learners were lost more often than `learner_restarts` allows.
+        """
+        self._learner_restarts += 1
+        if self._learner_restarts > self.config.learner_restarts:
+            allowed = f"cluster.learner_restarts allows {self.config.learner_restarts} new learners in a run"
+            raise LearnerLostError(f"{error} {allowed}; --resume goes on from the newest checkpoint.") from error
+        await self.release_learner(role)
+        if role in self._engines:
+            self._engines[role].refresh = None  # the weights that it would ask for are gone
 
     async def close(self) -> None:
         """Stop everything that the run started."""

@@ -15,15 +15,14 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from configs.cluster import ClusterConfig
 from configs.training import OptimizerConfig
-from halyard.cluster import checkpoint_files, transfer
+from halyard.cluster import checkpoint_files, processes, transfer
 from halyard.cluster.batch import check
 from halyard.cluster.division import Division, divide
 from halyard.cluster.learner_rank import LearnerRank
-from halyard.cluster.processes import why_lost
 from halyard.cluster.rank_types import Packs, RankSpec, RankUpdate, Task
 from halyard.cluster.types import LossFunction, TrainSequence, Transfer, Update
 from halyard.cluster.waits import waiting
-from halyard.errors import HalyardError, LearnerError
+from halyard.errors import HalyardError, LearnerError, LearnerLostError
 
 if TYPE_CHECKING:
     from halyard.cluster.bundles import Bundles
@@ -39,6 +38,7 @@ class Learner:
         self._config = config
         self._specs = specs
         self._actors = actors
+        self._pids: Sequence[int] = ()
         self._rate = 0.0
 
     @classmethod
@@ -72,7 +72,7 @@ class Learner:
         try:
             async with waiting(f"{name} to start", seconds=config.deadlines.start):
                 host, port = await learner._ask(0, "open_store")
-                await learner._everyone("connect", host, port)
+                learner._pids = await learner._everyone("connect", host, port)
             await learner.reset(path, optimizer, steps=steps, seed=seed)
         except BaseException:
             learner.kill()
@@ -202,6 +202,11 @@ class Learner:
         for actor in self._actors:
             ray.kill(actor)
 
+    async def end(self) -> None:
+        """Stop all ranks; on return those on this machine have left their memory and their port to others."""
+        self.kill()
+        await asyncio.to_thread(processes.wait_gone, self._pids)
+
     async def _logprobs(
         self, sequences: Sequence[TrainSequence], temperature: float, *, of_reference: bool
     ) -> list[np.ndarray]:
@@ -210,7 +215,8 @@ class Learner:
             "logprobs", [(own, temperature, of_reference) for own in packs], seconds=self._config.deadlines.update
         )
         by_index: dict[int, np.ndarray] = {}
-        for ranks_indices, ranks_logprobs in zip(division, found, strict=True):
+        of_groups = found[:: self._config.learner.sequence_parallel]  # the ranks of a group all know the same
+        for ranks_indices, ranks_logprobs in zip(division, of_groups, strict=True):
             for indices, logprobs in zip(ranks_indices, ranks_logprobs, strict=True):
                 by_index.update(zip(indices, logprobs, strict=True))
         return [by_index[index] for index in range(len(sequences))]
@@ -218,8 +224,10 @@ class Learner:
     def _divide(self, sequences: Sequence[TrainSequence]) -> tuple[Division, list[Packs]]:
         check(sequences)
         settings = self._config.learner
-        division = divide(sequences, ranks=settings.ranks, tokens_per_pack=settings.tokens_per_pack)
-        return division, [[[sequences[index] for index in pack] for pack in packs] for packs in division]
+        shared_by = settings.sequence_parallel
+        division = divide(sequences, ranks=settings.ranks // shared_by, tokens_per_pack=settings.tokens_per_pack)
+        packs = [[[sequences[index] for index in pack] for pack in packs] for packs in division]
+        return division, [own for own in packs for _ in range(shared_by)]
 
     async def _together(self, method: str, *arguments: Any, seconds: float) -> list[Any]:
         return await self._each(method, [arguments] * len(self._actors), seconds=seconds)
@@ -234,9 +242,12 @@ class Learner:
     async def _ask(self, rank: int, method: str, *arguments: Any) -> Any:
         """What a rank answers. Once one failed, all are stopped: the others would wait for it for ever.
 
+        Where there are several, a fault in one may be no more than what it noticed of another's death.
+
         Raises:
             HalyardError: what all ranks refused alike.
-            LearnerError: the rank failed or died.
+            LearnerError: the only rank failed.
+            LearnerLostError: the rank died, or one of several failed.
         """
         spec = self._specs[rank]
         try:
@@ -245,13 +256,14 @@ class Learner:
             if isinstance(error.cause, HalyardError):
                 raise type(error.cause)(str(error.cause)) from None
             self.kill()
-            raise LearnerError(f"{spec.name} failed: {error.cause!r}. Its log: {spec.log}") from error
+            kind = LearnerLostError if len(self._actors) > 1 else LearnerError
+            raise kind(f"{spec.name} failed: {error.cause!r}. Its log: {spec.log}") from error
         except RayActorError:
             self.kill()
-            raise LearnerError(f"{spec.name} died: its process is gone. Its log: {spec.log}") from None
+            raise LearnerLostError(f"{spec.name} died: its process is gone. Its log: {spec.log}") from None
         except RayError as error:
             self.kill()
-            raise LearnerError(f"{spec.name} was lost: {why_lost(error)}. Its log: {spec.log}") from None
+            raise LearnerLostError(f"{spec.name} was lost: {processes.why_lost(error)}. Its log: {spec.log}") from None
 
 
 def _spec(config: ClusterConfig, rank: int, *, logs: Path, name: str) -> RankSpec:

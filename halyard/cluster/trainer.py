@@ -26,6 +26,7 @@ from halyard.cluster.batch import Pack, collate
 from halyard.cluster.optimizer import freeze, set_rate
 from halyard.cluster.rank_types import Packs, RankUpdate, Task
 from halyard.cluster.schedules import learning_rate
+from halyard.cluster.sequence_group import check_heads, sequence_group
 from halyard.cluster.training_module import TrainingModule
 from halyard.cluster.types import LossFunction
 from halyard.durable import sync
@@ -50,10 +51,12 @@ class Trainer:
         self._steps = 0
         self._spoilt = False
         policy = self._load()
+        check_heads(policy, config.sequence_parallel)
         freeze(policy, task.optimizer.freeze)
         if config.activation_checkpointing:
             policy.gradient_checkpointing_enable({"use_reentrant": False})
-        self._module = TrainingModule(policy, load_balance=task.optimizer.load_balance)
+        self._group = sequence_group(config.sequence_parallel)
+        self._module = TrainingModule(policy, load_balance=task.optimizer.load_balance, group=self._group)
         self._engine = zero.initialize(self._module, config, task.optimizer)
         self._master = zero.MasterState(self._engine)
         self._trained = [(name, p) for name, p in self._module.named_weights() if p.requires_grad]
@@ -113,11 +116,11 @@ class Trainer:
         if module is None:
             raise LearnerError("there is no reference policy: freeze_reference has not been called")
         with torch.no_grad():
-            return [_logprobs(module, sequences, self._device, temperature) for sequences in packs]
+            return [self._logprobs(module, sequences, temperature) for sequences in packs]
 
     def freeze_reference(self) -> None:
         """Keep a copy of the weights as they are, for `logprobs(..., of_reference=True)`."""
-        reference = TrainingModule(self._load())
+        reference = TrainingModule(self._load(), group=self._group)
         for (_, kept), (_, current) in zip(reference.named_weights(), self._module.named_weights(), strict=True):
             with zero.whole(current) as tensor:
                 kept.data.copy_(tensor)
@@ -172,7 +175,14 @@ class Trainer:
         return policy.to(self._device)
 
     def _pack(self, sequences: Sequence[TrainSequence]) -> Pack:
-        return collate(sequences).to(self._device)
+        return collate(sequences, least=self._config.sequence_parallel).to(self._device)
+
+    def _logprobs(self, module: nn.Module, sequences: Sequence[TrainSequence], temperature: float) -> list[np.ndarray]:
+        lengths = [len(sequence.token_ids) for sequence in sequences]
+        everything = [replace(one, loss_mask=np.arange(n) > 0) for one, n in zip(sequences, lengths, strict=True)]
+        found, _ = module(self._pack(everything), temperature)
+        parts = found.cpu().split([length - 1 for length in lengths])
+        return [np.concatenate([np.zeros(1, np.float32), part.numpy()]) for part in parts]
 
     def _seed(self) -> None:
         """Make what is random in a step follow from seed, step and rank alone, so that a resume repeats it."""
@@ -233,13 +243,3 @@ def _count(result: Any, update: RankUpdate) -> None:
     update.loss += result.loss.item()
     for name, value in result.metrics.items():
         update.metrics[name] += float(value)
-
-
-def _logprobs(
-    module: nn.Module, sequences: Sequence[TrainSequence], device: torch.device, temperature: float
-) -> list[np.ndarray]:
-    lengths = [len(sequence.token_ids) for sequence in sequences]
-    everything = [replace(one, loss_mask=np.arange(n) > 0) for one, n in zip(sequences, lengths, strict=True)]
-    found, _ = module(collate(everything).to(device), temperature)
-    parts = found.cpu().split([length - 1 for length in lengths])
-    return [np.concatenate([np.zeros(1, np.float32), part.numpy()]) for part in parts]

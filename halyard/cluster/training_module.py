@@ -12,9 +12,10 @@ from transformers import PreTrainedModel
 
 from halyard.cluster.batch import Pack
 from halyard.cluster.logprobs import LogProbHead
+from halyard.cluster.sequence_group import SequenceGroup
 from halyard.cluster.types import LossFunction, LossInputs
 from model.experts import Routing
-from model.hidden import experts_per_token, hidden_states, silent_token
+from model.hidden import DecoderOutput, experts_per_token, hidden_states, silent_token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +30,16 @@ class PackResult:
 class TrainingModule(nn.Module):
     """A policy with a head that gives log-probs; its parameters are the policy's own."""
 
-    def __init__(self, policy: PreTrainedModel, *, load_balance: float = 0.0) -> None:
-        """Make the module of a policy; `load_balance` is the weight of the loss that balances its experts."""
+    def __init__(
+        self, policy: PreTrainedModel, *, load_balance: float = 0.0, group: SequenceGroup | None = None
+    ) -> None:
+        """Make the module of a policy.
+
+        `load_balance` is the weight of the loss that balances its experts; `group` are the ranks that share each pack.
+        """
         super().__init__()
         self._load_balance = load_balance
+        self._group = group
         self.policy = policy
         output_layer: Any = policy.get_output_embeddings()
         self.head = LogProbHead(output_layer, silent_token(policy))
@@ -52,29 +59,44 @@ class TrainingModule(nn.Module):
         """The pack's loss and what more there is to say of it; without a loss function, the log-probs.
 
         A pack that learns nothing, or whose loss has a problem, gets the loss 0 with a gradient of zeros
-        for every parameter: the ranks' collective operations then still meet.
+        for every parameter: the ranks' collective operations then still meet. Of ranks that share a pack only the
+        first has its loss and metrics in the result, so that they are counted once.
         """
-        images = pack.pixel_values, pack.image_grids
-        output = hidden_states(self.policy, pack.input_ids, pack.position_ids, *images)
-        logprobs, entropy = self.head(output.states[pack.sources], pack.targets, temperature)
+        output, logprobs, entropy = self._score(pack, temperature)
         if loss is None:
             return logprobs, None
         result = _judge(pack, logprobs, entropy, loss)
         value = logprobs.sum() * 0.0 if result.problem else result.loss
+        if self._group and self._group.rank:
+            result = PackResult(loss=torch.zeros_like(value), problem=result.problem)
         if not (output.router_logits and torch.is_grad_enabled()):
             return value, result
         balance, result = self._balance(pack, output.router_logits, result)
         return value + balance, result
+
+    def _score(self, pack: Pack, temperature: float) -> tuple[DecoderOutput, torch.Tensor, torch.Tensor]:
+        """What the decoder makes of this rank's tokens, and log-probs and entropies of all targets."""
+        ids, images = (pack.input_ids, pack.position_ids), (pack.pixel_values, pack.image_grids)
+        if self._group is None:
+            output = hidden_states(self.policy, *ids, *images)
+            return output, *self.head(output.states[pack.sources], pack.targets, temperature)
+        share, total = self._group.share(ids[0].shape[1]), len(pack.targets)
+        output = hidden_states(self.policy, *ids, *images, share=share)
+        before, behind = (int((pack.sources < bound).sum()) for bound in (share.start, share.stop))
+        sources = pack.sources[before:behind] - share.start
+        logprobs, entropy = self.head(output.states[sources], pack.targets[before:behind], temperature)
+        return output, self._group.gather(logprobs, before, total), self._group.gather(entropy, before, total)
 
     def _balance(
         self, pack: Pack, router_logits: tuple[torch.Tensor, ...], result: PackResult
     ) -> tuple[torch.Tensor, PackResult]:
         """The weighted load-balancing loss of a pack, and its result with the router's figures.
 
-        A pack counts for what its learnt tokens count for in the step, so that the sums over all packs are means.
+        A pack counts for what its learnt tokens count for in the step, so that the sums over all packs are means; a
+        rank's share of a pack, for its part of the tokens.
         """
         routing = Routing.of(router_logits, experts_per_token(self.policy), _add_over_ranks)
-        share = pack.weights.sum()
+        share = pack.weights.sum() * len(router_logits[0]) / pack.input_ids.shape[1]
         figures = {name: share * figure for name, figure in routing.figures().items()}
         return self._load_balance * share * routing.loss, replace(result, metrics={**result.metrics, **figures})
 

@@ -16,6 +16,7 @@ from configs.stages import RlStage, SftStage
 from halyard.cluster.openai_endpoint import serve_openai
 from halyard.data.mixture import Mixture
 from halyard.durable import sha256
+from halyard.errors import LearnerLostError
 from halyard.pipeline.walk import starting_model
 from halyard.runs.atomic import new_folder
 from halyard.runs.folder import fingerprint
@@ -50,10 +51,7 @@ async def train(stage: SftStage | RlStage, folder: StageFolder, walk: Walk) -> P
             start = starting_model(stage.model, walk.loaded, walk.run, stage.name)
         assert start is not None, f"a recipe whose {role} starts from nothing was let through"
         lineage = _lineage(stage, start, walk)
-        if isinstance(stage, SftStage):
-            learner = await _sft(stage, start, folder, walk)
-        else:
-            learner = await _rl(stage, start, folder, walk)
+        learner = await _trained(stage, start, folder, walk)
         parent = start.name if start.parent == walk.run.snapshots else None
         with new_folder(target) as temporary:
             await learner.save_snapshot(temporary)
@@ -66,6 +64,18 @@ async def train(stage: SftStage | RlStage, folder: StageFolder, walk: Walk) -> P
     verify(target)
     walk.models[role] = target
     return target
+
+
+async def _trained(stage: SftStage | RlStage, start: Path, folder: StageFolder, walk: Walk) -> Learner:
+    """The learner that has done the stage. One that is lost is replaced, and the stage resumed as by a new process."""
+    while True:
+        try:
+            if isinstance(stage, SftStage):
+                return await _sft(stage, start, folder, walk)
+            return await _rl(stage, start, folder, walk)
+        except LearnerLostError as error:
+            await walk.cluster.give_up_learner(_role(stage), error)
+            walk.event(stage.name)("learner_restart", reason=str(error))
 
 
 def _trained_later(role: str, stage: SftStage | RlStage, recipe: Recipe) -> bool:

@@ -31,10 +31,16 @@ class Family(Protocol):
         """
         ...
 
+    def positions(self, config: Any, input_ids: Tensor, position_ids: Tensor, grids: Tensor | None) -> Tensor:
+        """Position ids of a pack as the decoder takes them; [1, tokens] unless a family counts otherwise."""
+        ...
+
     def decoder_inputs(
         self, policy: Any, input_ids: Tensor, position_ids: Tensor, pixel_values: Tensor | None, grids: Tensor | None
     ) -> dict[str, Any]:
-        """Arguments of the decoder for a pack, as `model.hidden.hidden_states` takes it: position ids among them.
+        """Arguments of the decoder for a pack, or for part of one that holds its images whole.
+
+        `position_ids` are what `positions` made, and among the arguments.
 
         Raises:
             ValueError: the images do not fit the placeholders in `input_ids`.

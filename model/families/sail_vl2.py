@@ -34,6 +34,10 @@ class SailVl2Family:
         processor = released.read_processor(path) if self.released else SailVl2Processor.from_pretrained(path)
         return processor.tokenizer, processor.image_processor
 
+    def positions(self, config: Any, input_ids: Tensor, position_ids: Tensor, grids: Tensor | None) -> Tensor:  # noqa: ARG002
+        """Position ids as they are."""
+        return position_ids
+
     def decoder_inputs(
         self, policy: Any, input_ids: Tensor, position_ids: Tensor, pixel_values: Tensor | None, grids: Tensor | None
     ) -> dict[str, Any]:

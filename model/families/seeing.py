@@ -77,7 +77,7 @@ class SeeingFamily(ABC):
         places = input_ids == policy.config.image_token_id
         features = [] if pixel_values is None else self._seen(policy, pixel_values, grids)
         check_places(places, features)
-        inputs: dict[str, Any] = {"position_ids": self.positions(policy.config, input_ids, position_ids, grids)}
+        inputs: dict[str, Any] = {"position_ids": position_ids}
         if not features:
             return inputs | {"inputs_embeds": embeddings + self._nothing_seen(policy, embeddings)}
         written, *added = torch.cat(features).to(embeddings.dtype).split(embeddings.shape[-1], dim=-1)

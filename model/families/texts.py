@@ -29,6 +29,10 @@ class TextFamily:
         """The tokenizer of a folder."""
         return AutoTokenizer.from_pretrained(path), None
 
+    def positions(self, config: Any, input_ids: Tensor, position_ids: Tensor, grids: Tensor | None) -> Tensor:  # noqa: ARG002
+        """Position ids as they are."""
+        return position_ids
+
     def decoder_inputs(
         self,
         policy: Any,  # noqa: ARG002

@@ -10,7 +10,14 @@ from serving.dashboard.parts import card, chip, clock, div, duration, text
 
 Event = Mapping[str, Any]
 _SHOWN = 40
-_LOUD = {"failed": "bad", "drift": "warn", "engine_restart": "warn", "order_refused": "warn", "changed": "accent"}
+_LOUD = {
+    "failed": "bad",
+    "drift": "warn",
+    "engine_restart": "warn",
+    "learner_restart": "warn",
+    "order_refused": "warn",
+    "changed": "accent",
+}
 
 
 def draw_happenings(happened: Sequence[Event], run: RunView) -> None:

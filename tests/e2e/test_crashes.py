@@ -49,8 +49,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def resume_equals(folder: Path, whole: Path) -> None:
-    result = halyard(*run(folder, "--resume"), cwd=folder.parent)
+def resume_equals(folder: Path, whole: Path, *overrides: str) -> None:
+    result = halyard(*run(folder, *overrides, "--resume"), cwd=folder.parent)
     assert result.returncode == 0, result.stdout + result.stderr
     assert [line["step"] for line in metrics(folder)] == list(range(1, STEPS + 1))
     assert [line["loss"] for line in metrics(folder)] == [line["loss"] for line in metrics(whole)]
@@ -81,16 +81,32 @@ def test_the_driver_is_killed(whole: Path, tmp_path: Path) -> None:
 
 
 def test_a_learner_is_killed(whole: Path, tmp_path: Path) -> None:
+    """The run makes a new learner by itself, which goes on from the newest checkpoint, and ends with the same bits."""
     folder = tmp_path / "learner"
     with started(*run(folder), cwd=tmp_path) as process:
         wait_for("four steps", lambda: len(metrics(folder)) >= 4, process)
         (victim,) = descendants(process.pid, "LearnerRank")
         victim.kill()
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    events = [event["event"] for event in lines(folder / "events.jsonl")]
+    assert events.count("started") == events.count("learner_restart") == events.count("resumed") == 1
+    assert [line["step"] for line in metrics(folder)] == list(range(1, STEPS + 1))
+    assert [line["loss"] for line in metrics(folder)] == [line["loss"] for line in metrics(whole)]
+    assert weights(folder) == weights(whole)
+
+
+def test_a_learner_is_killed_that_may_not_be_replaced(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "learner"
+    with started(*run(folder, "cluster.learner_restarts=0"), cwd=tmp_path) as process:
+        wait_for("four steps", lambda: len(metrics(folder)) >= 4, process)
+        (victim,) = descendants(process.pid, "LearnerRank")
+        victim.kill()
         out, err = process.communicate(timeout=120)
     assert process.returncode == 1, out + err
-    assert "learner" in err
+    assert "cluster.learner_restarts allows 0 new learners" in err
     assert "Traceback" not in err
-    resume_equals(folder, whole)
+    resume_equals(folder, whole, "cluster.learner_restarts=0")
 
 
 def test_an_engine_is_killed(whole: Path, tmp_path: Path) -> None:

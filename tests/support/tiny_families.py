@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from tokenizers import AddedToken
 from transformers import (
     InternVLConfig,
@@ -22,7 +24,11 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
+from halyard.cluster.types import TrainSequence
+from model.load import load_processor
+from model.render import ChatMessage
 from model.tokens import train_tokenizer
+from sft.sequences import Conversation, to_sequences
 
 _TURNS = """\
 {%- for message in messages -%}
@@ -50,14 +56,14 @@ _QWEN_MARKS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_p
 def save_internvl(path: Path, *, experts: bool = False) -> Path:
     """An InternVL with a Qwen3 inside: images of 112 pixels, patches of 14, 16 visual tokens; returns its folder."""
     tokenizer = _tokenizer((), _template("<IMG_CONTEXT>\\n"))
+    routed = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64, "norm_topk_prob": True}
+    decoder = {"model_type": "qwen3_moe", **routed} if experts else {"model_type": "qwen3"}
     config = InternVLConfig(
         vision_config={
             "hidden_size": 32,
             "intermediate_size": 64,
             "num_hidden_layers": 2,
             "num_attention_heads": 2,
-    routed = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64, "norm_topk_prob": True}
-    decoder = {"model_type": "qwen3_moe", **routed} if experts else {"model_type": "qwen3"}
             "image_size": [112, 112],
             "patch_size": [14, 14],
             "attention_bias": True,
@@ -105,13 +111,13 @@ def save_qwen2_5_vl(path: Path) -> Path:
     """A Qwen2.5-VL whose tower attends in windows in all layers but one; returns its folder."""
     tokenizer = _tokenizer(_QWEN_MARKS, _template(_QWEN_IMAGE, _HELPFUL), plain=("<think>", "</think>"))
     text = {key: value for key, value in _text(tokenizer).items() if key != "head_dim"}
+    text |= {"num_attention_heads": 2, "num_key_value_heads": 1}
     config = Qwen2_5_VLConfig(
         vision_config={
             "depth": 2,
             "hidden_size": 32,
             "intermediate_size": 64,
             "num_heads": 2,
-    text |= {"num_attention_heads": 2, "num_key_value_heads": 1}
             "patch_size": 14,
             "out_hidden_size": 64,
             "window_size": 56,
@@ -215,3 +221,22 @@ def _save(architecture: Any, config: Any, tokenizer: Any, images: dict[str, Any]
     tokenizer.save_pretrained(path)
     (path / "preprocessor_config.json").write_text(json.dumps(images))
     return path
+
+
+def conversations(folder: Path) -> list[TrainSequence]:
+    """Sequences of texts and of images of several sizes, weighted for supervised training."""
+    renderer, random = load_processor(folder), np.random.default_rng(0)
+    made = []
+    for sizes, answer in (((), "five"), (((112, 112),), "red"), (((150, 100), (60, 200)), "two")):
+        images = tuple(Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)) for size in sizes)
+        chat = [ChatMessage("user", "what?", images), ChatMessage("assistant", answer, reasoning="so")]
+        one = renderer.conversation(chat, thinking=True)
+        made.append(
+            Conversation(
+                token_ids=one.token_ids,
+                loss_mask=one.loss_mask,
+                pixel_values=one.pixel_values,
+                image_grids=one.image_grids,
+            )
+        )
+    return to_sequences(made)

@@ -28,10 +28,13 @@ QWEN3_TEMPLATE = """\
 """
 
 
-def save_dense(path: Path, *, seed: int = 0, chat_template: str | None = None) -> Path:
+def save_dense(
+    path: Path, *, seed: int = 0, chat_template: str | None = None, heads: int = 4, key_value_heads: int = 2
+) -> Path:
     """A dense Qwen3 of about 0.2M parameters, embeddings tied; returns its folder."""
     torch.manual_seed(seed)
-    return _save(Qwen3ForCausalLM(Qwen3Config(**_shape(), tie_word_embeddings=True)), path, chat_template)
+    shape: dict[str, Any] = _shape() | {"num_attention_heads": heads, "num_key_value_heads": key_value_heads}
+    return _save(Qwen3ForCausalLM(Qwen3Config(**shape, tie_word_embeddings=True)), path, chat_template)
 
 
 def save_moe(path: Path, *, seed: int = 0) -> Path:

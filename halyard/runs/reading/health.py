@@ -15,7 +15,16 @@ from halyard.runs.driver import find_driver
 from halyard.runs.reading.lines import read_last
 from halyard.runs.reading.runs import read_json
 
-WARNINGS = ("drift", "engine_restart", "bad_row", "judge_down", "judge_outage", "judge_changed", "reward_alarm")
+WARNINGS = (
+    "drift",
+    "engine_restart",
+    "learner_restart",
+    "bad_row",
+    "judge_down",
+    "judge_outage",
+    "judge_changed",
+    "reward_alarm",
+)
 """Events that a person should see while the run goes on."""
 ProcessKind = Literal["driver", "engine", "learner", "ray", "other"]
 _SHOWN = 20

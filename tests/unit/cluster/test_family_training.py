@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from support.tiny_families import FAMILIES
+from support.tiny_families import FAMILIES, conversations
 
 from halyard.cluster import weights
 from halyard.cluster.batch import collate
@@ -18,11 +17,9 @@ from halyard.cluster.training_module import TrainingModule
 from halyard.cluster.types import LossFunction, TrainSequence
 from model.components import frozen
 from model.load import load_policy, load_processor
-from model.render import ChatMessage
 from model.weight_files import write_safetensors
 from rl.losses import PolicyLoss
 from sft.loss import cross_entropy
-from sft.sequences import Conversation, to_sequences
 
 POLICY_LOSS = PolicyLoss(
     ratio="token", clip_low=0.2, clip_high=0.28, kl_coef=0.0, correction="none", correction_cap=2.0
@@ -32,25 +29,6 @@ POLICY_LOSS = PolicyLoss(
 @pytest.fixture(params=FAMILIES)
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return FAMILIES[request.param](tmp_path / "policy")
-
-
-def conversations(folder: Path) -> list[TrainSequence]:
-    """Sequences of texts and of images of several sizes, weighted for supervised training."""
-    renderer, random = load_processor(folder), np.random.default_rng(0)
-    made = []
-    for sizes, answer in (((), "five"), (((112, 112),), "red"), (((150, 100), (60, 200)), "two")):
-        images = tuple(Image.fromarray(random.integers(0, 255, (*size, 3), dtype=np.uint8)) for size in sizes)
-        chat = [ChatMessage("user", "what?", images), ChatMessage("assistant", answer, reasoning="so")]
-        one = renderer.conversation(chat, thinking=True)
-        made.append(
-            Conversation(
-                token_ids=one.token_ids,
-                loss_mask=one.loss_mask,
-                pixel_values=one.pixel_values,
-                image_grids=one.image_grids,
-            )
-        )
-    return to_sequences(made)
 
 
 def losses(policy: Any, sequences: list[TrainSequence], loss: LossFunction, steps: int) -> list[float]:

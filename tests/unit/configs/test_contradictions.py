@@ -27,6 +27,14 @@ CASES = [
     ("rl.max_prompts_tried=0.5", "expected at least 1"),
     ("rl.optimizer.warmup_steps=3", "is 3, but the stage has only 2 optimiser steps"),
     ("warm-up.sequences_per_step=1 cluster.learner.ranks=2", "makes 1 sequences an optimiser step, too few for 2"),
+    (
+        "cluster.learner={ranks: 3, sequence_parallel: 2}",
+        "is 2, but cluster.learner.ranks is 3: expected a divisor of it",
+    ),
+    (
+        "warm-up.sequences_per_step=1 cluster.learner.ranks=4 cluster.learner.sequence_parallel=2",
+        "makes 1 sequences an optimiser step, too few for groups of 2 of 4 learner ranks",
+    ),
     ("rl.rewards.terms=[{type: answer, weight: 0}]", "all have weight 0"),
     ("rl.data.sources.0.families=[]", "families is an empty list"),
     ("cluster.engine.tensor_parallel=2", "cluster.engine.tensor_parallel is 2, but cluster.engine.cpus is 1"),
