@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -151,7 +152,7 @@ def show(cases: Sequence[Case]) -> None:
         ratio = ours.tokens_per_second / theirs.tokens_per_second
         by_work = ours.tokens_per_cpu_second / theirs.tokens_per_cpu_second
         table.add_row(kind, str(size), *told, f"{ratio:.2f}", f"{by_work:.2f}")
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 def main() -> None:
