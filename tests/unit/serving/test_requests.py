@@ -34,6 +34,7 @@ def test_thinking_is_a_switch_with_three_spellings(fields, thinks) -> None:
         {"temperature": 2.1},
         {"temperature": float("nan")},
         {"top_p": 0},
+        {"repetition_penalty": 5e-324},
         {"n": 0},
         {"seed": 2**63},
         {"stop": ["a"] * 5},
