@@ -116,5 +116,7 @@ class DataConfig(Config):
     """What is mixed, by weight."""
     on_bad_row: Literal["refuse", "skip"] = "refuse"
     """Refuse the run, naming file, row and reason; or skip the row and count it."""
+    video_frames: Count = 16
+    """Most frames of a video that a policy is shown, evenly over its length."""
     max_prompt_tokens: Count | None = None
     """Longer prompts are bad rows; none allows what the engine's window allows."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from halyard.errors import DataError
 
 FRAMES = 16
 """Source: the report's evaluation on video (Table 9) samples 16 frames."""
+
+
+_DAMAGES = (Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error)
+"""What Pillow and its decoders raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ def read_video(path: Path, *, budget: int = FRAMES) -> Video:
             return _of_animation(image, budget)
     except UnidentifiedImageError:
         return _of_film(path, budget)
-    except (OSError, SyntaxError, ValueError) as error:
+    except _DAMAGES as error:
         raise DataError(f"the frames of {path} cannot be read: {error}") from error
 
 

@@ -101,8 +101,8 @@ def candidates(stage: RlStage, session: RlSession) -> list[Prompt]:
 
 
 def has_images(prompt: Prompt) -> bool:
-    """Whether a message of the prompt has an image."""
-    return any(message.images for message in prompt.messages)
+    """Whether a message of the prompt has an image or a video."""
+    return any(message.images or message.videos for message in prompt.messages)
 
 
 def drawn() -> Prompt:

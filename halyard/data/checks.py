@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from halyard.data.images import open_image
 from halyard.data.prompts import question
 from halyard.data.types import Row
+from halyard.data.videos import open_video
 from halyard.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def fault(row: Row, need: Need | None) -> str | None:
     asked = question(row)
     if not asked or asked[-1].role != "user":
         return "the conversation does not end with the user's question (and the assistant's answer to it)"
-    if not any(message.text.strip() or message.images for message in asked if message.role == "user"):
+    if not any(message.text.strip() or message.images or message.videos for message in asked if message.role == "user"):
         return "the user's message is empty"
     if need == "assistant" and (len(asked) == len(row.messages) or not row.messages[-1].text.strip()):
         return "the assistant's turn is missing: there is nothing to learn from"
@@ -31,11 +32,13 @@ def fault(row: Row, need: Need | None) -> str | None:
 
 
 def unreadable(row: Row) -> str | None:
-    """Why one of the images cannot be opened; all of them are decoded."""
+    """Why one of the images or videos cannot be opened; all are decoded, of a video the frames that are shown."""
     try:
         for message in row.messages:
             for ref in message.images:
                 open_image(ref)
+            for video in message.videos:
+                open_video(video)
     except DataError as error:
         return str(error)
     return None

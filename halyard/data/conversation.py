@@ -1,4 +1,4 @@
-"""Conversations as they are found in data sets: OpenAI messages, plain text, images in many forms."""
+"""Conversations as they are found in data sets: OpenAI messages or plain text, with images and videos."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from halyard.data.images import to_data_uri
-from halyard.data.types import ImageRef, Message, Role
+from halyard.data.references import Unfit, parse_image, parse_video
+from halyard.data.types import ImageRef, Message, Role, VideoRef
 
 ROLES = get_args(Role)
-MARKER = "<image>"
-"""Where verl and others say that an image belongs; the images of a message come before its text here."""
-
-
-class Unfit(ValueError):
-    """A row that cannot be used; the message is the reason, without file and row."""
+_MARKERS = {"images": "<image>", "videos": "<video>"}
+"""Where verl and others say that an image belongs; what a message shows comes before its text here."""
+_PARTS = ("image", "image_url", "video", "video_url")
 
 
 def parse_messages(conversation: Any, folder: Path) -> list[Message]:
@@ -41,37 +38,42 @@ def _message(entry: Any, folder: Path) -> Message:
     role: Any = entry.get("role")
     if role not in ROLES:
         raise Unfit(f"a message has the role {role!r}, expected one of {', '.join(ROLES)}")
-    text, images = _content(entry.get("content"), folder)
-    images += [parse_image(value, folder) for value in _listed(entry.get("images"))]
+    text, images, videos = _content(entry.get("content"), folder)
+    images += [parse_image(value, folder) for value in _listed(entry.get("images"), "images")]
+    videos += [parse_video(value, folder) for value in _listed(entry.get("videos"), "videos")]
     reasoning = entry.get("reasoning") or entry.get("reasoning_content") or None
     if reasoning is not None and not isinstance(reasoning, str):
         raise Unfit(f"a message's reasoning is {str(reasoning)[:60]!r}, expected text")
     if role == "assistant" and reasoning is None:
         reasoning, text = _split_thinking(text)
-    return Message(role=role, text=text, images=tuple(images), reasoning=reasoning)
+    return Message(role=role, text=text, images=tuple(images), videos=tuple(videos), reasoning=reasoning)
 
 
-def _content(content: Any, folder: Path) -> tuple[str, list[ImageRef]]:
-    """Text and images of a message's content: plain text, or OpenAI parts."""
+def _content(content: Any, folder: Path) -> tuple[str, list[ImageRef], list[VideoRef]]:
+    """Text, images and videos of a message's content: plain text, or OpenAI parts."""
     if isinstance(content, str):
-        return content, []
+        return content, [], []
     if not isinstance(content, Sequence):
         raise Unfit(f"a message's content is {content!r}, expected text or a list of parts")
-    texts, images = [], []
+    texts, images, videos = [], [], []
     for part in content:
         kind = part.get("type") if isinstance(part, Mapping) else None
         if kind == "text":
             texts.append(str(part.get("text") or ""))
-        elif kind == "image_url":
-            url = part.get("image_url")
-            images.append(parse_image(url.get("url") if isinstance(url, Mapping) else url, folder))
-        elif kind == "image" and part.get("image") is not None:
-            images.append(parse_image(part["image"], folder))
-        elif kind == "image":
-            texts.append(MARKER)
+        elif kind not in _PARTS:
+            raise Unfit(f"a part of a message is {str(part)[:60]!r}, expected type text, {', '.join(_PARTS)}")
+        elif part.get(kind) is None:
+            texts.append(f"<{kind.removesuffix('_url')}>")
+        elif kind.startswith("image"):
+            images.append(parse_image(_url(part[kind]), folder))
         else:
-            raise Unfit(f"a part of a message is {str(part)[:60]!r}, expected type text, image or image_url")
-    return "".join(texts), images
+            videos.append(parse_video(_url(part[kind]), folder))
+    return "".join(texts), images, videos
+
+
+def _url(value: Any) -> Any:
+    """What is in an OpenAI part's `{url}`, or the value itself."""
+    return value["url"] if isinstance(value, Mapping) and "url" in value else value
 
 
 def _split_thinking(text: str) -> tuple[str | None, str]:
@@ -82,74 +84,60 @@ def _split_thinking(text: str) -> tuple[str | None, str]:
     return head.lstrip().removeprefix("<think>").strip(), tail.strip()
 
 
-def parse_image(value: Any, folder: Path) -> ImageRef:
-    """A reference to an image given as path, data URI, bytes, or an object with one of these or a drawing.
-
-    Raises:
-        Unfit: it is none of them.
-    """
-    if isinstance(value, Mapping):
-        return _from_object(value, folder)
-    if isinstance(value, bytes):
-        return ImageRef(uri=to_data_uri(value))
-    if not isinstance(value, str) or not value:
-        raise Unfit(f"an image is {str(value)[:60]!r}, expected a path, a data URI or bytes")
-    if value.startswith("data:"):
-        return ImageRef(uri=value)
-    if value.startswith(("http://", "https://")):
-        raise Unfit(f"the image {value[:80]} is on the web: save it as a file and give its path")
-    return ImageRef(path=str(folder / value.removeprefix("file://")))
-
-
-def _from_object(value: Mapping[str, Any], folder: Path) -> ImageRef:
-    """Hugging Face's `{bytes, path}`, verl's `{image}`, and our own `{drawing}`."""
-    if isinstance(value.get("drawing"), Mapping):
-        return ImageRef(drawing=value["drawing"])
-    for key in ("bytes", "image", "path", "uri"):
-        if value.get(key) is not None:
-            return parse_image(value[key], folder)
-    raise Unfit(f"an image has none of drawing, bytes, image, path and uri: {str(value)[:60]!r}")
-
-
 def place_images(messages: list[Message], images: Any, folder: Path) -> list[Message]:
     """The messages with a row's images: each where `<image>` stands, or all in the first user's message.
 
     Raises:
         Unfit: there are more or fewer markers than images, or no message of a user.
     """
-    refs = [parse_image(value, folder) for value in _listed(images)]
-    if not any(MARKER in message.text for message in messages):
-        return _all_in_first(messages, refs)
+    return _placed(messages, "images", [parse_image(value, folder) for value in _listed(images, "images")])
+
+
+def place_videos(messages: list[Message], videos: Any, folder: Path) -> list[Message]:
+    """The messages with a row's videos: each where `<video>` stands, or all in the first user's message.
+
+    Raises:
+        Unfit: there are more or fewer markers than videos, or no message of a user.
+    """
+    return _placed(messages, "videos", [parse_video(value, folder) for value in _listed(videos, "videos")])
+
+
+def _placed(messages: list[Message], kind: str, refs: list[Any]) -> list[Message]:
+    """The messages with references of a kind: `images` or `videos`."""
+    marker = _MARKERS[kind]
+    if not any(marker in message.text for message in messages):
+        return _all_in_first(messages, kind, refs)
     rest, placed = list(refs), []
     for message in messages:
-        count = message.text.count(MARKER)
-        missing = max(0, count - len(message.images))
-        mine, rest = (*message.images, *rest[:missing]), rest[missing:]
+        count, own = message.text.count(marker), getattr(message, kind)
+        missing = max(0, count - len(own))
+        mine, rest = (*own, *rest[:missing]), rest[missing:]
         if count and len(mine) != count:
-            raise Unfit(f"{count} times {MARKER} in a message, but {len(mine)} images for it")
-        text = message.text.replace(MARKER + "\n", "").replace(MARKER, "")
-        placed.append(replace(message, text=text, images=mine))
+            raise Unfit(f"{count} times {marker} in a message, but {len(mine)} {kind} for it")
+        text = message.text.replace(marker + "\n", "").replace(marker, "")
+        changed: dict[str, Any] = {"text": text, kind: mine}
+        placed.append(replace(message, **changed))
     if rest:
-        raise Unfit(f"{len(refs)} images, but only {len(refs) - len(rest)} times {MARKER} in the messages")
+        raise Unfit(f"{len(refs)} {kind}, but only {len(refs) - len(rest)} times {marker} in the messages")
     return placed
 
 
-def _listed(images: Any) -> list[Any]:
-    """Images given as nothing, one or several, as a list."""
-    if images is None:
+def _listed(values: Any, kind: str) -> list[Any]:
+    """Images or videos given as nothing, one or several, as a list."""
+    if values is None:
         return []
-    if isinstance(images, str | bytes | Mapping):
-        return [images]
-    if not isinstance(images, Sequence):
-        raise Unfit(f"images is {images!r}, expected a list")
-    return list(images)
+    if isinstance(values, str | bytes | Mapping):
+        return [values]
+    if not isinstance(values, Sequence):
+        raise Unfit(f"{kind} is {values!r}, expected a list")
+    return list(values)
 
 
-def _all_in_first(messages: list[Message], refs: list[ImageRef]) -> list[Message]:
+def _all_in_first(messages: list[Message], kind: str, refs: list[Any]) -> list[Message]:
     if not refs:
         return messages
     for i, message in enumerate(messages):
         if message.role == "user":
-            first = replace(message, images=(*refs, *message.images))
-            return [*messages[:i], first, *messages[i + 1 :]]
-    raise Unfit("it has images, but no message of a user to show them in")
+            changed: dict[str, Any] = {kind: (*refs, *getattr(message, kind))}
+            return [*messages[:i], replace(message, **changed), *messages[i + 1 :]]
+    raise Unfit(f"it has {kind}, but no message of a user to show them in")

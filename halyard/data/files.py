@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from halyard.data.conversation import Unfit
+from halyard.data.references import Unfit
 from halyard.errors import DataError
 
 Numbered = tuple[int, Mapping[str, Any] | Unfit]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from halyard.data.conversation import Unfit
+from halyard.data.references import Unfit
 
 Record = Mapping[str, Any]
 
@@ -19,9 +19,10 @@ def native(record: Record) -> Record:
 
 
 def verl(record: Record) -> Record:
-    """The RL data of verl: `data_source, prompt, ability, reward_model.ground_truth, extra_info, images`.
+    """The RL data of verl: `data_source, prompt, ability, reward_model, extra_info, images, videos`.
 
-    `ability` is the task and `data_source` the family. Source: verl, docs/preparation/prepare_data.rst.
+    The answer is `reward_model.ground_truth`, `ability` the task and `data_source` the family. Source: verl,
+    docs/preparation/prepare_data.rst.
 
     Raises:
         Unfit: `reward_model` is there, but no object.
@@ -36,6 +37,7 @@ def verl(record: Record) -> Record:
         "id": None if index is None else f"{source}-{extra.get('split', 'train')}-{index}",
         "messages": rest.pop("prompt", None),
         "images": rest.pop("images", None),
+        "videos": rest.pop("videos", None),
         "answer": reward.get("ground_truth"),
         "task": rest.pop("ability", None),
         "family": source,
@@ -58,6 +60,7 @@ def trl(record: Record) -> Record:
         "id": rest.pop("id", None),
         "messages": messages,
         "images": image if images is None else images,
+        "videos": rest.pop("videos", None),
         "answer": solution if answer is None else answer,
         "task": rest.pop("task", None),
         "family": rest.pop("family", None),

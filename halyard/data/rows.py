@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from halyard.data.conversation import Unfit, parse_messages, place_images
-from halyard.data.types import ImageRef, Message, Row
+from halyard.data.conversation import parse_messages, place_images, place_videos
+from halyard.data.references import Unfit, image_record, video_record
+from halyard.data.types import Message, Row
 from halyard.tasks import TASKS
 
-KEYS = ("id", "messages", "prompt", "images", "answer", "task", "family", "source", "metadata")
+KEYS = ("id", "messages", "prompt", "images", "videos", "answer", "task", "family", "source", "metadata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,20 +54,18 @@ def to_record(row: Row) -> dict[str, Any]:
 def _message_record(message: Message) -> dict[str, Any]:
     record: dict[str, Any] = {"role": message.role, "content": message.text}
     if message.images:
-        record["images"] = [_image_record(ref) for ref in message.images]
+        record["images"] = [image_record(ref) for ref in message.images]
+    if message.videos:
+        record["videos"] = [video_record(ref) for ref in message.videos]
     if message.reasoning is not None:
         record["reasoning"] = message.reasoning
     return record
 
 
-def _image_record(ref: ImageRef) -> Any:
-    return {"drawing": ref.drawing} if ref.drawing is not None else ref.path or ref.uri
-
-
 def from_record(record: Mapping[str, Any], *, source: str, folder: Path) -> Row:
     """The row that a native record describes; `source` (FILE:ROW) is its id where it has none.
 
-    Paths of images are relative to `folder`.
+    Paths of images and videos are relative to `folder`.
 
     Raises:
         Unfit: the record breaks the schema; the message is the reason.
@@ -108,7 +107,7 @@ def _messages(record: Mapping[str, Any], folder: Path) -> tuple[Message, ...]:
         raise Unfit("it has both messages and prompt: give one of them")
     conversation = record[both[0]] if both else []
     messages = parse_messages(conversation, folder)
-    return tuple(place_images(messages, record.get("images"), folder))
+    return tuple(place_videos(place_images(messages, record.get("images"), folder), record.get("videos"), folder))
 
 
 def _answer(value: Any) -> str | None:

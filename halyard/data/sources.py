@@ -21,11 +21,12 @@ from configs.data import (
 )
 from halyard.data import judgements, synthetic
 from halyard.data.checks import Need, fault, too_long, unreadable
-from halyard.data.conversation import Unfit
 from halyard.data.files import Numbered, find, read_huggingface, read_jsonl, read_parquet
 from halyard.data.layouts import LAYOUTS, native
+from halyard.data.references import Unfit
 from halyard.data.rows import BadRow, from_record
 from halyard.data.types import Row
+from halyard.data.videos import budgeted
 from halyard.errors import DataError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def load(
     stage_rows: StageRows,
     need: Need | None = None,
 ) -> Dataset:
-    """The rows of all sources, checked: each image opens, no id comes twice, no prompt is too long.
+    """The rows of all sources, checked: each image and video opens, no id comes twice, no prompt is too long.
 
     Paths are relative to `root`, the recipe's folder. `stage_rows` gives the file that an earlier stage of
     the pipeline wrote. `renderer` measures the prompts where `max_prompt_tokens` is set. `need` says what
@@ -85,7 +86,7 @@ def load(
     bad: list[BadRow] = []
     total = 0
     for source in data.sources:
-        found = _read(source, root, stage_rows)
+        found = _read(source, root, stage_rows, data.video_frames)
         good, wrong = _sift(found, source, need, ids)
         if renderer is not None and data.max_prompt_tokens is not None:
             good, long = _measure(good, renderer, data.max_prompt_tokens)
@@ -100,7 +101,7 @@ def load(
     return Dataset(sources=tuple(sources), weights=tuple(source.weight for source in data.sources), skipped=tuple(bad))
 
 
-def _read(source: Source, root: Path, stage_rows: StageRows) -> list[_Found | BadRow]:
+def _read(source: Source, root: Path, stage_rows: StageRows, frames: int) -> list[_Found | BadRow]:
     """All rows of a source, as far as they can be parsed.
 
     Raises:
@@ -109,20 +110,21 @@ def _read(source: Source, root: Path, stage_rows: StageRows) -> list[_Found | Ba
     if isinstance(source, SyntheticSource | JudgementSource):
         rows = synthetic.make(source) if isinstance(source, SyntheticSource) else judgements.make(source)
         return [_Found(source.type, i, row) for i, row in enumerate(rows[: source.limit], start=1)]
-    found = list(islice(_parse(source, root, stage_rows), source.limit))
+    found = list(islice(_parse(source, root, stage_rows, frames), source.limit))
     if not found:
         raise DataError(f"{_title(source)} has no rows: point the source at data, or leave it out")
     return found
 
 
-def _parse(source: StoredSource, root: Path, stage_rows: StageRows) -> Iterator[_Found | BadRow]:
+def _parse(source: StoredSource, root: Path, stage_rows: StageRows, frames: int) -> Iterator[_Found | BadRow]:
     layout = native if isinstance(source, StageSource) else LAYOUTS[source.layout]
     for file, folder, records in _files(source, root, stage_rows):
         for number, record in records:
             try:
                 if isinstance(record, Unfit):
                     raise record
-                yield _Found(file, number, from_record(layout(record), source=f"{file}:{number}", folder=folder))
+                row = from_record(layout(record), source=f"{file}:{number}", folder=folder)
+                yield _Found(file, number, budgeted(row, frames))
             except Unfit as reason:
                 yield BadRow(file=file, row=number, reason=str(reason))
 

@@ -34,8 +34,26 @@ class ImageRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VideoRef:
+    """Where a video is: an animated image or a film, a folder of frames, or frames as images.
+
+    Exactly one of `path` and `frames` is set. Frames are shown at `seconds`, one for each, or `fps` to a second; a
+    file says itself when its frames are shown. A policy sees at most `budget` frames, evenly over the length.
+
+    >>> VideoRef(path="/data/clip.gif").budget
+    16
+    """
+
+    path: str | None = None
+    frames: tuple[ImageRef, ...] = ()
+    seconds: tuple[float, ...] = ()
+    fps: float | None = None
+    budget: int = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One turn of a conversation: its images come first, then its text.
+    """One turn of a conversation: its images come first, then its videos, then its text.
 
     An assistant's turn that thinks has `reasoning` set; `text` is then the answer alone, and the chat
     template writes `<think>reasoning</think>text`.
@@ -48,6 +66,7 @@ class Message:
     text: str
     images: tuple[ImageRef, ...] = ()
     reasoning: str | None = None
+    videos: tuple[VideoRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

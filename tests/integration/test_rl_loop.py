@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from support.rl_stage import control, without_times
 
 from configs.cluster import ClusterConfig
@@ -53,7 +55,13 @@ def recipe(path: Path, **fields: Any) -> RlStage:
     defaults = {
         "name": "rl",
         "type": "rl",
-        "data": {"sources": [{"type": "synthetic", "families": ["sum", "stem"], "rows": 40}]},
+        "data": {
+            "sources": [
+                {"type": "synthetic", "families": ["sum", "stem"], "rows": 40},
+                {"type": "jsonl", "path": str(path / "clips.jsonl")},
+            ],
+            "video_frames": 3,
+        },
         "steps": 3,
         "prompts_per_step": 4,
         "group_size": 4,
@@ -73,6 +81,10 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("policy")
     build("nano", path / "nano", seed=0)
     (path / "length.py").write_text(LENGTH)
+    frames = [Image.new("RGB", (60, 60), colour) for colour in ("red", "green", "blue", "white", "black")]
+    frames[0].save(path / "clip.gif", save_all=True, append_images=frames[1:], duration=500)
+    rows = [{"id": f"clip-{n}", "prompt": "Which?", "videos": "clip.gif", "answer": str(n)} for n in range(8)]
+    (path / "clips.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
 
@@ -127,7 +139,10 @@ async def test_on_policy_overlapping_and_resumed(policy: Path, tmp_path: Path) -
         assert all(line["drift"] < 1e-3 for line in lines)
         assert all(line["staleness_max"] == 0 for line in lines)
         assert [line["held_out"] and line["held_out"]["answers"] for line in lines] == [None, 6, None]  # in both modes
-        print(lines[-1])
+        shown = [one for one in whole.folder.read_rollouts() if one.prompt_id.startswith("clip-")]
+        assert shown
+        placeholder = whole.renderer.image_token_id
+        assert {one.prompt_token_ids.count(placeholder) for one in shown} == {3 * 16}  # frames, visual tokens of each
 
         stop = asyncio.Event()
         stopped = {"progress": lambda step, total, figures: stop.set(), "stop": stop}

@@ -26,6 +26,8 @@ def blocks(language: str) -> list[tuple[str, str]]:
 def test_rows_load_as_shown(layout: str, text: str, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (2, 2)).save(tmp_path / "photos" / "basket.jpg")
+    (tmp_path / "videos" / "robot").mkdir(parents=True)
+    Image.new("RGB", (2, 2)).save(tmp_path / "videos" / "robot" / "1.png")
     (tmp_path / "rows.jsonl").write_text(text)
     source = {"type": "jsonl", "path": "rows.jsonl", "layout": layout or "native"}
     config = DataConfig.model_validate({"sources": [source]})
