@@ -49,7 +49,7 @@ CHATS = {1: 12, 16: 96, 64: 256}
 TOKENS = 64
 MODEL = "bench@01"
 SETTINGS = {"engine": {"max_model_len": 512, "max_num_seqs": 64, "kv_cache_gib": 0.5}}
-OURS_ALONE = ("scheduler_cls", "worker_extension_cls", "weight_transfer_config")
+OURS_ALONE = ("scheduler_cls", "worker_extension_cls", "weight_transfer_config", "hf_overrides")
 START_SECONDS = 240.0
 PYTHON = (sys.executable, "-m")
 _WORDS = ("red", "circle", "two", "left", "blue", "count", "square", "many", "three", "picture", "green", "of")
@@ -75,6 +75,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="rounds on each server and number of clients")
     parser.add_argument("--clients", type=int, nargs="+", choices=list(CHATS), default=list(CHATS))
     arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error(f"--rounds is {arguments.rounds}, expected at least 1")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end with this process
     folder = Path(tempfile.mkdtemp(prefix="halyard-bench-"))
     try:

@@ -23,6 +23,7 @@ from serving.deadline import InTime
 from serving.engine import Frontend
 from serving.errors import Refusal
 from serving.exchange import Exchange
+from serving.gone import unless_gone
 from serving.service import Service
 from serving.slots import Slot
 
@@ -55,8 +56,7 @@ async def respond(service: Service, job: Job, exchange: Exchange, receive: Recei
     stack = AsyncExitStack()
     try:
         stack.enter_context(service.admitted(exchange))
-        begin = asyncio.create_task(_begin(service, job, exchange, stack, deadline))
-        answer = await _unless_gone(begin, receive)
+        answer = await unless_gone(_begin(service, job, exchange, stack, deadline), receive)
     except BaseException:
         await stack.aclose()
         raise
@@ -197,22 +197,3 @@ def _too_slow(service: Service) -> Refusal:
 def _refusal(status: int, message: str, param: str | None) -> Refusal:
     """A refusal of vLLM's, in one line."""
     return Refusal(int(status), " ".join(message.split())[:500], param=param)
-
-
-async def _unless_gone(work: asyncio.Task[Any], receive: Receive) -> Any:
-    """The result of some work, which is given up when the client has gone."""
-    gone = asyncio.create_task(_disconnected(receive))
-    try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise Refusal(499, "the client has gone", code="client_gone")
-        return work.result()
-    finally:
-        for task in (work, gone):
-            task.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        continue
