@@ -54,7 +54,7 @@ def identity(left: str, right: str) -> bool | None:
         return None
     names, others = letters(first), letters(second)
     exact = _exactly_equal(first, second, names | others)
-    near = _nearly_equal(first, second, names | others)
+    near = _nearly_equal(first, second, names | others, rational=exact is True)
     if exact and near:
         return True
     different = exact is False or near is False
@@ -171,8 +171,11 @@ def _whole(tree: Tree) -> int:
     return int(found.real)
 
 
-def _nearly_equal(first: Tree, second: Tree, names: frozenset[str]) -> bool | None:
-    """Whether two expressions agree at all points, or differ where all letters are positive."""
+def _nearly_equal(first: Tree, second: Tree, names: frozenset[str], rational: bool) -> bool | None:
+    """Whether two expressions agree at all points, or differ where all letters are positive.
+
+    Where residues have shown that they are the same `rational` function, digits that cancel out leave no doubt.
+    """
     draw = random.Random(1)
     wanted = POSITIVE if names else 1
     agreed, unclear = 0, False
@@ -190,7 +193,9 @@ def _nearly_equal(first: Tree, second: Tree, names: frozenset[str]) -> bool | No
         if found is False and positive:
             return False
         agreed += found is True
-        unclear = unclear or not (found or positive)  # where digits cancel out, another point takes the place
+        unclear = unclear or not (
+            found or positive or (rational and found is None)
+        )  # where digits cancel out, another point takes the place
     return True if agreed >= wanted and not unclear else None
 
 

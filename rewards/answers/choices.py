@@ -14,7 +14,8 @@ from rewards.normal import TEXT_MARK, spaced, tidy
 LETTERS = "ABCDEFGHIJ"
 
 _LEAD = re.compile(
-    r"^(?:(?:the )?(?:correct |right |final |正确)?(?:answer|option|choice|letter|选项?|答案)s?"
+    r"^(?:(?:therefore|thus|hence|so|then|所以|因此|故),? ?|(?:the )?(?:correct |right |final |正确)?"
+    r"(?:answer|option|choice|letter|选项?|答案)s?"
     r"(?: is| are|是|:)?(?: therefore| thus| then| hence)? ?[:：]?)+\s*",
     re.IGNORECASE,
 )
@@ -29,7 +30,10 @@ _DOUBTED = re.compile(
 """Words that leave it unsure whether the letter before them is meant."""
 _BEHIND = re.compile(r"(.+?)\s*\(\s*([A-J])\s*\)")
 _OPTION = re.compile(r"(?:^|[\s(（])\(?([A-J])\s*[).:．、）]\s*")
-_CORRECT = re.compile(r"(?<=^[A-Ja-j]) is (?:the )?(?:correct|right|true)(?: answer| option| choice| one)?\.?$")
+_CORRECT = re.compile(
+    r"(?<=^[A-Ja-j]) is (?:the )?(?:correct|right|true)(?: answer| option| choice| one)?\.?$"
+    r"|(?<=^[A-J]) ?(?:是|为)?(?:正确|对)的?$"
+)
 _CIRCLED = re.compile(rf"[①-⑳](?:[\s{TEXT_MARK},;、和与]*[①-⑳])*")
 _RULED_OUT = re.compile(r"[,;]?\s*(?:and |but )?not \(?[A-J]\)?$", re.IGNORECASE)
 

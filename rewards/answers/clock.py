@@ -10,6 +10,8 @@ from rewards.normal import TEXT_MARK, spaced
 
 _TIME = re.compile(r"(?:at )?(\d{1,2})(?:[:.](\d{2}))?(?::(\d{2}))? ?(?:([ap])\.?m\.?|o'?clock)?", re.IGNORECASE)
 _MARKED = re.compile(r"[ap]\.?m\.?$|o'?clock$", re.IGNORECASE)
+TWO_DIGITS = re.compile(r"\d{1,2}:[0-5]\d")
+"""What may be a time or a proportion."""
 _HALF_DAY = 12 * 3600
 
 

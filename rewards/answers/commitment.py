@@ -28,7 +28,8 @@ _LISTING = re.compile(
 )
 _ONWARD = re.compile(
     r"\b(?:therefore|thus|hence|so|then|next|finally|final|total|step|now|which gives|gives|giving|wait|correction|"
-    r"corrected|mistake|error|sorry|instead|rather|recheck|rechecking|no,|conclusion|conclude|summary|summari[sz]e)\b|"
+    r"corrected|mistake|error|sorry|instead|should (?:be|have been)|rather"
+    r"|recheck|rechecking|no,|conclusion|conclude|summary|summari[sz]e)\b|"
     r"因此|所以|于是|故|最终|最后|更正|纠正|不对|综上",
     re.IGNORECASE,
 )
@@ -45,6 +46,7 @@ _TAKEN_BACK = re.compile(
 )
 _EITHER = re.compile(r"\beither\s+\S+\s+or\W*$|\S+\s+or\W*$", re.IGNORECASE)
 _BOLD = re.compile(r"(?<![\w*])\*\*([^*\n]+)\*\*(?![\w*])")
+_STRAY = re.compile(r"(?<=\S)\*\*(?=\s|$|[-–—,.:])|(?<=\s)\*\*(?=\S)")
 _NESTED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 _INSIDE = re.compile(
     r"^(?:\\text\{\s*)?(?:(?:the )?(?:final )?answer\s*(?:is|:|=)|答案\s*(?:是|为)?\s*[:：]?)\s*\}?", re.IGNORECASE
@@ -52,7 +54,9 @@ _INSIDE = re.compile(
 _LABEL = re.compile(
     r"(?:\b(?<!reference )(?:answer|(?:correct|right|best) (?:option|choice))(?:\s|\*\*)*"
     r"(?:is|(?:would|must|should|has to|can only) be|:|=|：|\n)"
-    r"|答案\s*(?:是|为|:|：)|(?:故|因此|所以|应)(?:答案)?选(?:择|项)?|####)[\s:：*]*(?:(?:therefore|thus|then|hence|simply)\s+)?(?:option\s+|选项?)?"
+    r"|答案\s*(?:是|为|:|：)|(?:故|因此|所以|应)(?:答案)?选(?:择|项)?|####"
+    r"|\b(?:choose|select|pick|go with|opt for)(?= (?:option |answer )?\(?[A-J]\b))"
+    r"[\s:：*]*(?:(?:therefore|thus|then|hence|simply)\s+)?(?:option\s+|选项?)?"
     r"((?:[^\n。.]|\.(?=\S))+)",
     re.IGNORECASE,
 )
@@ -123,7 +127,8 @@ def _unboxed(answer: str, worded: bool) -> Final:
     labelled = _LABEL.findall(answer)
     if labelled:
         tail = answer[answer.rfind(labelled[-1]) + len(labelled[-1]) :]
-        return _anew(tail) if _TAKEN_BACK.search(tail) else Final(_clean(labelled[-1]))
+        said = labelled[-1] if worded else statement(labelled[-1], labelled=True) or labelled[-1]
+        return _anew(tail) if _TAKEN_BACK.search(tail) else Final(_clean(said))
     text = answer.strip()
     if "boxed" in text or not text:
         return Final("", "no \\boxed{}")
@@ -142,5 +147,5 @@ def _anew(tail: str) -> Final:
 
 def _clean(text: str) -> str:
     """What a label was put before, without the marks around it."""
-    text = _BOLD.sub(r"\1", text).strip().strip("*_` ").rstrip(".。!,; ")
+    text = _STRAY.sub("", _BOLD.sub(r"\1", text)).strip().strip("*_` ").rstrip(".。!,; ")
     return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] == "$" else text.removeprefix("**").strip()

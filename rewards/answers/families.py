@@ -25,6 +25,9 @@ _INTEGER = re.compile(
     rf"|([kmnlt]){_IDLE}*(?:\\in{_IDLE}*(?:\\mathbb\s*\{{?\s*Z\s*\}}?|Z|integers?)"
     rf"|(?:is|为|是){_IDLE}*(?:an|any)?{_IDLE}*(?:integer|整数)))[\s){TEXT_MARK}.]*$"
 )
+_PERIODIC = re.compile(
+    r"(?:x|t|z|\\theta|\\alpha)\s*=(?=[^=<>]*\\pi)(?=[^=<>]*(?<![a-zA-Z\\])[kn](?![a-zA-Z]))[^=<>]*$"
+)
 _LETTER = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])|(?<=\\pi)\s*[a-zA-Z](?![a-zA-Z])")
 _DEGREES = re.compile(r"\^\s*\\circ(?![a-zA-Z])|\^\{\\circ\}")
 
@@ -55,13 +58,13 @@ class Family:
 
 
 def family(text: str, declared: bool = True) -> Family | None:
-    r"""The family that a spaced form is, None for something else; `declared` where it has to name its parameter.
+    r"""The family that a spaced form is, None for something else; `declared` where it has to say that it is one.
 
     >>> family(r"x = \frac{\pi}{2} + k\pi, k \in \mathbb{Z}").branches
     (Branch(base=1.5707963267948966, step=3.141592653589793),)
     """
     found = _INTEGER.search(text)
-    if found is None and declared:
+    if found is None and declared and not _PERIODIC.match(text):
         return None
     parts = expanded(split(text[: found.start()] if found else text).texts)
     letter = (found[1] or found[2]) if found else None

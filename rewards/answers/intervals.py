@@ -26,6 +26,7 @@ _SIZE = re.compile(r"(?:\||\\[lr]vert)[a-zA-Z](?:\||\\[lr]vert)")
 _MEMBER = re.compile(r"^(?:[a-zA-Z]|\\[a-z]+)\\in(?![a-zA-Z])")
 _BUILDER = re.compile(r"\\\{[a-zA-Z](?:\\in\\mathbb\{R\})?(?:\\mid|\\vert|\||:)(.+)\\\}")
 _REALS = ("\\mathbb{R}", "R", "allrealnumbers", "allreals", "全体实数")
+_ALL_BUT = re.compile(r"all(?:real)?(?:number|real)s?(?:except|but|otherthan)(?:for)?(?:[a-zA-Z]=)?(.+)")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
 SLACK = 1e-9
 """Relative difference up to which ends are the same."""
@@ -66,10 +67,10 @@ def _conjunction(text: str) -> tuple[Piece, ...] | None:
     if single is not None:
         return single
     found: tuple[Piece, ...] | None = None
-    for part in _AND.split(text):
+    for joint, part in zip(["", *_AND.findall(text)], _AND.split(text), strict=True):
         one = _single(part)
-        if one is None:
-            return None
+        if one is None or (joint == "," and not _RELATION.search(part)):
+            return None  # two intervals side by side are not what lies in both
         found = one if found is None else _both(found, one)
     return found
 
@@ -78,6 +79,8 @@ def _single(text: str) -> tuple[Piece, ...] | None:
     text = _MEMBER.sub("", compact(text.strip(f" {TEXT_MARK}")))
     if text.replace(TEXT_MARK, "") in _REALS:
         return ALL
+    if found := _ALL_BUT.fullmatch(text.replace(TEXT_MARK, "")):
+        return _except(found[1])
     reals, minus, points = text.partition("\\setminus")
     if not minus:
         reals, minus, points = text.partition("-\\{")
@@ -121,6 +124,8 @@ def _inequality(text: str) -> tuple[Piece, ...] | None:
         left, relation, right = tokens
         if _LETTER.fullmatch(right) and not _LETTER.fullmatch(left):
             left, relation, right = right, _FLIPPED.get(relation, relation), left
+        if relation == "\\ne" and _LETTER.fullmatch(left):
+            return _except(right)
         end = _end(right)
         if end is not None and _SIZE.fullmatch(left):
             return _around_zero(relation, end)
@@ -141,9 +146,15 @@ def _around_zero(relation: str, size: float) -> tuple[Piece, ...]:
     return (*_half_line(_FLIPPED.get(relation, relation), -size), *_half_line(relation, size))
 
 
+def _except(text: str) -> tuple[Piece, ...] | None:
+    r"""All numbers but one or several: `1, 2`, `\pm 3`."""
+    signed = [sign + part for part in re.split("[,;]", text) for sign in (("", "-") if "\\pm" in part else ("",))]
+    ends = [_end(part.replace("\\pm", "").strip()) for part in signed]
+    known = [end for end in ends if end is not None]
+    return _without(known) if len(known) == len(ends) else None
+
+
 def _half_line(relation: str, end: float) -> tuple[Piece, ...]:
-    if relation == "\\ne":
-        return _without([end])
     closed = relation in ("\\le", "\\ge")
     if relation in ("<", "\\le"):
         return (Piece(-inf, end, False, closed),)

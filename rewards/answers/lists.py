@@ -19,6 +19,8 @@ _OPENING, _CLOSING = ("(", "[", "{", "\\{", "\\langle"), (")", "]", "}", "\\}", 
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|[()\[\]{},;、]|(?<![a-zA-Z])(?:and|or|&)(?![a-zA-Z])|或者?|和|及|与", re.DOTALL)
 _SEPARATORS = frozenset((",", ";", "、", "and", "&", "和", "及", "与"))
 _ALTERNATIVES = frozenset(("or", "或", "或者", "\\lor", "\\vee"))
+_STRONG = (re.compile(r";"), re.compile(r"(?<![a-zA-Z])or(?![a-zA-Z])|或者?|\\(?:lor|vee)(?![a-zA-Z])"))
+"""What separates pairs such as `x=1, y=2` from one another."""
 _NAMED = re.compile(r"\s*([a-zA-Z]|\\[a-z]+)(?:_\{?(\w+)\}?)?\s*=\s*([^=<>]+)")
 _PREFIX = re.compile(
     r"^(?:[A-Z](?:_\{?\w\}?|')?\s*(?=\([^()]*,)|(?:\(?[a-zA-Z](?:_\{?\w\}?)?(?:\s*,\s*[a-zA-Z])*\)?)\s*(?:=|\\in(?![a-zA-Z]))\s*(?=[\\(\[{⟨]))"
@@ -29,6 +31,7 @@ _MATRIX = re.compile(
     r"(\^\s*\{?\s*(?:T|\\top|~T|\\mathsf\s*\{?T\}?|\\intercal)\s*\}?)?",
     re.DOTALL,
 )
+_BUILT = re.compile(r"\\\{\s*([a-z])\s*(?:\\mid|\\vert|\||:)\s*(\1\s*=[^<>]*)\\\}")
 _NUMBERED = re.compile(r"(?:^|\s)\(?(\d)[.)]\s+")
 _LABELS = re.compile(r"^(?:both|either)\s+", re.IGNORECASE)
 
@@ -44,10 +47,14 @@ class Parts(NamedTuple):
 def split(text: str) -> Parts:
     """The parts of a spaced form at its own commas, words and brackets; one part if it has none."""
     text = _PREFIX.sub("", text.strip())
+    if found := _BUILT.fullmatch(text):
+        text = found[2]
     if coordinates := components(text):
         return Parts(coordinates, "\\langle")
     if lines := system(text):
         return Parts(lines)
+    if "\\begin" in text and (cells := matrix(text)) and 1 in (len(cells), max(map(len, cells))):
+        return Parts([cell for row in cells for cell in row], "(")
     form = _brackets(text)
     if form:
         opened, closed = form
@@ -72,6 +79,10 @@ def _brackets(text: str) -> tuple[str, str] | None:
 
 
 def _top_level(text: str) -> Parts:
+    for strong in _STRONG:
+        several = strong.split(text)
+        if len(several) > 1 and all(part.count("=") > 1 for part in several):
+            return Parts([part.strip(f" {TEXT_MARK}.,") for part in several], alternatives=strong is not _STRONG[0])
     spaced_commas = re.search(r"[,;]\s", text) is not None
     parts, start, depth, alternatives = [], 0, 0, False
     for token in _TOKEN.finditer(text):
@@ -127,11 +138,13 @@ class Listed:
     distinct: bool = False
     alternatives: bool = True
     """Whether `or` may stand between them."""
+    round: bool = False
+    """Whether the brackets are round and could be those of an open interval: [2, 5] is no (2, 5)."""
 
     def same(self, answer: str, decide: Decide) -> bool | None:
         """Whether the answer has these parts."""
         text = _LABELS.sub("", spaced(answer).lstrip(TEXT_MARK + " "))
-        found = split(_numbered(text) if self.ordered else text)
+        found = split(_numbered(text) if self.ordered else text.replace("\\to ", ", "))
         if found.alternatives and not self.alternatives:
             return False
         names, parts = values(expanded(found.texts))
@@ -147,6 +160,8 @@ class Listed:
 
     def _fits(self, found: Parts, count: int) -> bool:
         if count > MOST or (count != len(self.items) and not (self.distinct and count > len(self.items))):
+            return False
+        if self.round and found.form == "[":
             return False
         return not (self.ordered and found.form == "\\{")
 
@@ -213,10 +228,11 @@ class Matrix:
         """Whether the answer has these cells."""
         text = _PREFIX.sub("", spaced(answer))
         cells = matrix(text)
-        if cells is None and all(len(row) == 1 for row in self.rows):
+        if cells is None and 1 in (len(self.rows), max(map(len, self.rows))):
             found = split(text)
-            cells = [[part] for part in found.texts] if found.form in ("(", "\\langle") else None
-        if cells is None:
+            parts = found.texts if found.form in ("(", "\\langle") else []
+            cells = [parts] if len(self.rows) == 1 else [[part] for part in parts]
+        if not cells:
             return None if "matrix" in text and "\\begin" in compact(text)[1:] else False
         if [len(row) for row in cells] != [len(row) for row in self.rows]:
             return False

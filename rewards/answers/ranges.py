@@ -16,6 +16,7 @@ SLACK = 1e-9
 
 _SEPARATOR = re.compile(rf"[\s{TEXT_MARK}]*(?:--?|\bto\b|至|到|—|\\sim(?![a-zA-Z]))[\s{TEXT_MARK}]*")
 _BETWEEN = re.compile(rf"[\s{TEXT_MARK}]*(?:between|from)\s+(.+?)\s+(?:and|to)\s+(.+)", re.IGNORECASE)
+_BOUNDED = re.compile(r"(.+?)\s*(?:\\le(?![a-zA-Z])|<)[^<\\]*(?:\\le(?![a-zA-Z])|<)\s*(.+)")
 _ABOUT = re.compile(r"(.*?)\\pm(?![a-zA-Z])(.+)")
 
 
@@ -73,7 +74,7 @@ def read(text: str) -> Range | None:
     about = _ABOUT.fullmatch(text)
     if about:
         return _about(about[1].strip(), about[2].strip())
-    between = _BETWEEN.fullmatch(text)
+    between = _BETWEEN.fullmatch(text) or _BOUNDED.fullmatch(text)
     if between:
         return _ends(between[1], between[2])
     for found in _SEPARATOR.finditer(text, 1):

@@ -15,6 +15,7 @@ from rewards.answers import (
     choices,
     clock,
     dates,
+    directions,
     families,
     formulas,
     intervals,
@@ -46,7 +47,7 @@ _USUAL = re.compile(
 )
 """Numbers alone or with a unit that everyone has."""
 _LETTERS = re.compile(r"(?:[^\W\d_]|[ ,'-])*\.?")
-_BEGINS = re.compile(r"[^\W\d_]{3}|[A-Z][a-z]|[一-鿿]|[^\W\d_]+ ")
+_BEGINS = re.compile(r"[^\W\d_]{3}|[A-Z]-?[a-z]|[一-鿿]|[^\W\d_]+ ")
 _SPACED_WORDS = re.compile(r"[^\W\d_]+(?: [^\W_]+)+|(?:sp|[A-Za-z]{2,}-?)\^?\d")
 _FUNCTION = re.compile(r"(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|max|min|det|arc\w*)(?![a-z])")
 _BUILDER = re.compile(r"\\\{[^{}]*?(?:\\mid|\\vert|\||:)")
@@ -71,8 +72,8 @@ class _Reader:
     def read(self, text: str, depth: int = 0) -> Kind:
         particular = (self._choice, self._plain_number, self._truth, self._nothing)
         science = (
-            self._date, self._clock, self._reaction, self._sequence, self._atom, self._substance, self._ratio,
-            self._range,
+            self._date, self._clock, self._directed, self._reaction, self._sequence, self._atom, self._substance,
+            self._ratio, self._range,
         )  # fmt: skip
         general: tuple[Callable[[str, int], Kind | None], ...] = (
             self._matrix, self._cases, self._family, self._circled, self._relation, self._region, self._named,
@@ -194,7 +195,7 @@ class _Reader:
         form = spaced(text)
         if form.startswith("\\{") and not _BUILDER.match(form) and "\\cup" not in form:
             return None
-        if not re.search(r"[<>\[\]()]|\\[lgn]e(?![a-z])|\\mathbb", form):
+        if not re.search(r"[<>\[\]()]|\\[lgn]e(?![a-z])|\\mathbb|all\s+(?:real|number)", form):
             return None
         pieces = intervals.region(form)
         if pieces is None:
@@ -211,9 +212,14 @@ class _Reader:
         if len(found.texts) < 2 or found.form or "=" not in text:
             return None
         names, parts = lists.values(lists.expanded(found.texts))
-        if parts == found.texts or depth:
+        if parts == found.texts or (depth and not names):
             return None
         return lists.Listed(tuple(self.read(part, depth + 1) for part in parts), names=tuple(names))
+
+    def _directed(self, text: str, depth: int) -> Kind | None:
+        found = None if depth else directions.directed(spaced(text))
+        size = self._measured(found[0], depth) if found else None
+        return found and size and directions.Directed(size, found[1])
 
     def _measured(self, text: str, _: int) -> Kind | None:
         form = spaced(text)
@@ -244,7 +250,8 @@ class _Reader:
             return None
         alternatives = self._task == "math" or found.alternatives
         ordered = found.form in ("(", "[", "\\langle")
-        listed = lists.Listed(items, (), ordered, found.form == "\\{", alternatives)
+        pair = found.form == "(" and len(items) == 2
+        listed = lists.Listed(items, (), ordered, found.form == "\\{", alternatives, pair)
         number = quantities.quantity(form, self._task)
         return Either((listed, Measured(compact(form), number, self._task))) if number else listed
 

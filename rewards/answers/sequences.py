@@ -74,5 +74,5 @@ class Ratio:
 
 def ratio(text: str) -> tuple[float, ...] | None:
     """The terms of a proportion, None for something else."""
-    found = _RATIO.fullmatch(text)
+    found = _RATIO.fullmatch(" ".join(text.replace(TEXT_MARK, " ").split()))
     return tuple(float(one) for one in found.groups() if one) if found else None

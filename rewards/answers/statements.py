@@ -14,7 +14,8 @@ MOST_WORDS = 8
 _DOUBT = re.compile(
     r"\b(?:not|never|neither|nor|no|either|or|maybe|perhaps|possibly|might|may be|could be|if|unless|guess|unsure"
     r"|unclear|some(?:one|body)|said|says?|claims?|reference|hard|but|tried|try|suppose|assume|let|check(?:ing)?|verify"
-    r"|verification|recall|note|example|step|wrong|incorrect|options?)\b"
+    r"|verification|recall|note|example|step|wrong|incorrect|options?"
+    r"|(?:more|less|fewer|greater|other) than|at (?:least|most))\b"
     r"|n't\b|\?|[不没或若设]|可能|也许|如果|检验|验证",
     re.IGNORECASE,
 )
@@ -41,21 +42,26 @@ _CONCLUDES = re.compile(
     r"|it takes|there)\b|^\W*(?:综上|所以|因此|故|答|一?共|总共)",
     re.IGNORECASE,
 )
+_SPAN = re.compile(r"(?<!\\)\$[^$]+(?<!\\)\$|\\\(.+?\\\)")
 _BOLD = re.compile(r"\*\*\s*([^*\n]+?)\s*\*\*")
 _DISPLAY = re.compile(r"(?:\\\[|\$\$)((?:(?!\\\[|\$\$).){1,300})(?:\\\]|\$\$)\.?$", re.DOTALL)
 _AFTER = re.compile(
-    r"[,，;]?\s+(?:to (?![\d$\\])|in (?=the\b|total|all\b|this\b|each\b)|(?:from|at) (?=the\b|a\b)|on |for |with "
-    r"|that |which |because |since |as |when |where |so |such that |(?:\w+er|more|less|fewer) than |left\b"
+    r"[,，;]?\s+(?:to (?![\d$\\])|in (?=the\b|total|all\b|this\b|each\b)|(?:from|at) (?=the\b|a\b)|on |for "
+    r"|with |that |which |because |since |as |when |where |so |such that |directed |pointing "
+    r"|(?:\w+er|more|less|fewer) than |left\b"
     r"|altogether|in (?:total|all)\b).*$"
     r"|\s+(?:in (?:total|all)|altogether|long|wide|tall|high|deep)$|[,，]\s*(?:和|与)?(?:符合|满足).*$",
     re.DOTALL,
 )
 _ITEM = re.compile(r"(?:\d{1,2}[.)]|[-*•])\s+(?=\S)")
+_PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}\W+[a-zA-Z]{2,}|[一-鿿]{2,}")
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}|[一-鿿]{3,}")
 
 
-def statement(text: str) -> str | None:
+def statement(text: str, labelled: bool = False) -> str | None:
     r"""What the last sentence of a text states, if it states one thing in figures or in bold; else None.
+
+    A text that is `labelled` as the answer, or is no more than one sentence, states the one figure that it has.
 
     >>> statement("We add 3 and 4. So there are seven apples."), statement("It is 7 or it is 8.")
     ('seven apples', None)
@@ -64,7 +70,10 @@ def statement(text: str) -> str | None:
     if display:
         return display[1].strip().rstrip(".") if "=" not in display[1] or "\n" in text else None
     sentence = _last(text)
-    return sentence and (_bold(sentence) or _stated(sentence.replace("**", "")))
+    if not sentence:
+        return None
+    alone = labelled or len(text.strip()) <= len(sentence) + 1
+    return _bold(sentence) or _stated(sentence.replace("**", ""), alone)
 
 
 def conclusion(text: str) -> str | None:
@@ -107,16 +116,19 @@ def items(text: str) -> str | None:
     return ", ".join(_ITEM.sub("", line).rstrip(".,;") for line in listed)
 
 
-def _stated(sentence: str) -> str | None:
+def _stated(sentence: str, alone: bool) -> str | None:
     """What stands behind the first verb with nothing but a statement behind it, or the one figure of a conclusion."""
     for verb in _VERB.finditer(sentence):
         found = _pure(sentence, verb.end())
         if found:
             return None if _states(sentence[: verb.start()]) else found
-    figures = list(_FIGURE.finditer(sentence))
-    if figures and _CONCLUDES.match(sentence):
-        return _pure(sentence, figures[0].start())
-    return None
+    if not alone and not _CONCLUDES.match(sentence):
+        return None
+    spans = list(_SPAN.finditer(sentence))
+    figures = spans or list(_FIGURE.finditer(sentence))
+    if not figures or len(spans) > 1 or not _PROSE.search(sentence, 0, figures[0].start()):
+        return None
+    return _pure(sentence, figures[0].start())
 
 
 def _pure(sentence: str, start: int) -> str | None:
@@ -126,7 +138,8 @@ def _pure(sentence: str, start: int) -> str | None:
     said = sentence[start:]
     found = _AFTER.sub("", said).strip()
     if (
-        _DOUBT.search(said, len(found))
+        "?" in said
+        or _DOUBT.search(said, len(found))
         or len(_WORD.findall(found)) > MOST_WORDS
         or re.search(r"\b(?:is|are|was|were|be|has|have)\b|[是为]", found)
     ):

@@ -11,10 +11,11 @@ from rewards.normal import TEXT_MARK, compact, plain, spaced
 
 _SENTENCE = re.compile(
     r"(?:so |thus |therefore |hence )?(?:the|it|this|that|they|these|he|she)\b(?: [\w']+){0,6}?"
-    r" (?:is|are|was|were|be|becomes?) (.+)|it s (.+)|its (.+)"
+    r" (?:is|are|was|were|be|becomes?|has|have) (.+)|it s (.+)|its (.+)"
 )
 _LEAD = re.compile(
-    r"^(?:(?:the|a|an|to|at|in|on|of|from|by|because of|due to|called|答案是?|答)(?: |(?<=[案是答])) ?)+"
+    r"^(?:(?:the|a|an|to|at|in|on|of|from|by|because of|due to|called|known as|referred to as|example of"
+    r"|there (?:is|are)|答案是?|答)(?: |(?<=[案是答])) ?)+"
 )
 _LABEL = re.compile(r"^(?:the )?(?:final |correct )?answer(?: is|:|=)? ?|^答案(?:是|为|:)? ?", re.IGNORECASE)
 _MARKUP = str.maketrans({TEXT_MARK: " ", "\\": " ", "^": None, "{": None, "}": None})
@@ -27,10 +28,36 @@ _IRREGULAR = {
     "women": "woman", "children": "child", "people": "person", "feet": "foot", "teeth": "tooth", "mice": "mouse",
 }  # fmt: skip
 _GENERIC = frozenset(
-    ("triangle", "angle", "number", "reaction", "bond", "bonding", "process", "function", "compound", "force")
+    (
+        "triangle",
+        "angle",
+        "number",
+        "reaction",
+        "bond",
+        "bonding",
+        "process",
+        "function",
+        "compound",
+        "force",
+        "rock",
+        "lens",
+        "mirror",
+        "gas",
+        "metal",
+        "motion",
+        "energy",
+        "wave",
+        "ion",
+        "state",
+        "phase",
+        "effect",
+        "cycle",
+    )
 )
 """Nouns that add nothing to an adjective: `endothermic` is `an endothermic reaction`."""
 _VERBS = frozenset(("increase", "decrease", "double", "triple", "halve", "converge", "diverge", "rise", "fall"))
+LONGEST_SUBJECT = 6
+"""Words before the verb that is the answer."""
 _NEGATIONS = frozenset(("not", "never", "neither", "nor", "no", "hardly", "doesnt", "first", "then"))
 _SYNONYMS = (
     frozenset((
@@ -93,16 +120,17 @@ class Words:
             return bool(wanted) or answer == self.text
         if any(wanted in group and found in group for group in _SYNONYMS):
             return True
+        if wanted in ("neither", "both") and found.startswith(f"{wanted} "):
+            return True
         longer, shorter = sorted((found, wanted), key=len, reverse=True)
-        return longer.removeprefix(f"{shorter} ") in _GENERIC or _says(found, wanted)
+        return longer.removeprefix(f"{shorter} ") in _GENERIC or _says(words(answer.rpartition(",")[2]), wanted)
 
 
 def _says(found: str, wanted: str) -> bool:
-    """Whether `it doubles` or `the series converges` says that something doubles, or converges."""
+    """Whether `it doubles` or `the pressure of the gas increases` says that something doubles, or increases."""
     subject = found.removesuffix(f" {wanted}").split()
-    return (
-        found.endswith(f" {wanted}") and len(subject) in (1, 2) and wanted in _VERBS and _NEGATIONS.isdisjoint(subject)
-    )
+    others = (_NEGATIONS | _VERBS).intersection(subject)
+    return found.endswith(f" {wanted}") and len(subject) <= LONGEST_SUBJECT and wanted in _VERBS and not others
 
 
 def _squeezed(text: str) -> str:
@@ -131,7 +159,11 @@ class Infinite:
 def is_nothing(text: str) -> bool:
     """Whether a text says that there is no solution, or is the empty set."""
     bare = compact(spaced(text)).replace(TEXT_MARK, "")
-    return words(text) in _SYNONYMS[0] or bare in ("\\emptyset", "\\{\\}") or _NO_ROOT.fullmatch(bare) is not None
+    return (
+        (words(text) in _SYNONYMS[0] and not bare.startswith("\\{"))
+        or bare in ("\\emptyset", "\\{\\}")
+        or _NO_ROOT.fullmatch(bare) is not None
+    )
 
 
 class Nothing:
