@@ -9,7 +9,7 @@ from typing import Any
 
 from configs.cluster import ClusterConfig, EngineConfig
 from halyard.cluster.transfer import BACKENDS, choose
-from halyard.errors import SnapshotError
+from halyard.errors import PlacementError, SnapshotError
 from model.vllm_plugin import by_family, by_transformers
 
 _BLOCK = 32
@@ -29,10 +29,10 @@ def arguments(config: ClusterConfig) -> dict[str, Any]:
         "max_num_seqs": engine.max_num_seqs,
         "enable_prefix_caching": True,
         "tensor_parallel_size": engine.tensor_parallel,
+        "distributed_executor_backend": "mp" if engine.tensor_parallel > 1 else "uni",
         # Log-probs of the distribution that tokens are drawn from: after temperature and top_p.
         "logprobs_mode": "processed_logprobs",
         # No sampling settings but the request's own.
-        "distributed_executor_backend": "mp" if engine.tensor_parallel > 1 else "uni",
         "generation_config": "vllm",
         "disable_log_stats": True,
         # Each prompt is processed once and used for all its samples; a second cache could only go stale.
@@ -65,12 +65,31 @@ def architecture(path: Path) -> Mapping[str, Any]:
     Raises:
         SnapshotError: the folder has no readable config.json.
     """
+    shape = {key: value for key, value in _config(path).items() if key not in _NOT_ARCHITECTURE}
+    return shape | {name: (path / name).read_bytes() for name in _FILES if (path / name).exists()}
+
+
+def check_spread(path: Path, engine: EngineConfig) -> None:
+    """Let a policy pass that can be spread over the processes of an engine.
+
+    Raises:
+        PlacementError: its attention heads cannot be dealt out evenly.
+        SnapshotError: the folder has no readable config.json.
+    """
+    config = _config(path)
+    heads = config.get("text_config", config).get("num_attention_heads", engine.tensor_parallel)
+    if heads % engine.tensor_parallel:
+        raise PlacementError(
+            f"cluster.engine.tensor_parallel is {engine.tensor_parallel}, but the policy in {path} has {heads} "
+            "attention heads, which are dealt out evenly: expected a number that divides them."
+        )
+
+
+def _config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads((path / "config.json").read_text())
+        return json.loads((path / "config.json").read_text())
     except (OSError, ValueError) as error:
         raise SnapshotError(f"{path} is not a model folder: its config.json cannot be read ({error})") from None
-    shape = {key: value for key, value in config.items() if key not in _NOT_ARCHITECTURE}
-    return shape | {name: (path / name).read_bytes() for name in _FILES if (path / name).exists()}
 
 
 def _on_cpu(engine: EngineConfig) -> dict[str, Any]:

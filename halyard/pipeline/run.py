@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from configs.load import LoadedRecipe
 from configs.stages import RlStage, SftStage, Stage
 from halyard.cluster.cluster import Cluster
+from halyard.cluster.engine_options import check_spread
 from halyard.cluster.waits import watch
 from halyard.errors import HalyardError, Interrupted
 from halyard.pipeline.curation import make_rows
@@ -71,6 +72,7 @@ async def _walk(loaded: LoadedRecipe, run: RunFolder, screen: Screen) -> None:
     interrupts = Interrupts(screen.note)
     with interrupts.handled():
         start = starting_model(recipe.model, loaded, run, "policy")
+        check_spread(start, recipe.cluster.engine)
         screen.header(f"halyard  {recipe.name}", facts(recipe, run, start))
         run.event("started", resumed=any(event["event"] == "started" for event in run.events()), who=started_by())
         report, models = Report(run.path, recipe), {"policy": start}

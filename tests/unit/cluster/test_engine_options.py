@@ -8,7 +8,7 @@ from transformers import AutoConfig, InternVLConfig, PreTrainedConfig, Qwen3Conf
 
 from configs.cluster import ClusterConfig, EngineConfig, LearnerConfig
 from halyard.cluster import engine_options
-from halyard.errors import SnapshotError
+from halyard.errors import PlacementError, SnapshotError
 from model.families import SEEING
 from model.sail_vl2 import SailVl2Config
 
@@ -73,6 +73,16 @@ def test_another_shape_or_tokenizer_is_another_architecture(tmp_path, difference
     if difference == "tokenizer":
         (two / "tokenizer.json").write_text('{"version": 2}')
     assert engine_options.architecture(one) != engine_options.architecture(two)
+
+
+@pytest.mark.parametrize("where", ["text", "seeing"])
+def test_heads_are_dealt_out_evenly_or_refused(tmp_path, where):
+    heads = {"num_attention_heads": 6}
+    path = write_model(tmp_path / "policy", **({"text_config": heads} if where == "seeing" else heads))
+    for processes in (1, 2, 3):
+        engine_options.check_spread(path, EngineConfig(cpus=4, tensor_parallel=processes))
+    with pytest.raises(PlacementError, match=r"is 4, but the policy in .*policy has 6 attention heads"):
+        engine_options.check_spread(path, EngineConfig(cpus=4, tensor_parallel=4))
 
 
 def test_a_folder_without_a_model_is_refused_by_name(tmp_path):
