@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,7 @@ What is marked **live** can be changed while a stage that trains goes on: `halya
 """
 MANY = 8
 """Members of a union that are no longer listed wherever it stands; there is one such union, that of terms."""
+_MARKS = re.compile(r"\[([^\]]*)\]\(#[^)]*\)|[`*\\]")
 WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "anything"}
 
 
@@ -96,6 +98,11 @@ def _title(model: Model) -> str:
 def _link(model: Model) -> str:
     anchor = _title(model).replace("`", "").replace(" ", "-")
     return f"[{' or '.join(f'`{tag}`' for tag in tags(model)) or _title(model)}](#{anchor})"
+
+
+def in_words(field: FieldInfo) -> tuple[str, str]:
+    """A field's type and its default as on the page, without the marks of Markdown."""
+    return _MARKS.sub(r"\1", _type(field)), _MARKS.sub(r"\1", _default(field))
 
 
 def _type(field: FieldInfo) -> str:

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from configs.document import in_words
 from configs.faults import nearest
 from configs.judge import JudgeTerm
 from configs.rubric import Rubric, is_shipped, load_rubric, shipped
@@ -153,9 +154,8 @@ def _entry(place: Place, root: Path = Path()) -> Entry:
 
 def _judged(name: str, rubric: Rubric) -> Entry:
     """A rubric, whose parameters are those of a judge's term."""
-    written = {key: text for part in reversed(JudgeTerm.__mro__) for key, text in inspect.get_annotations(part).items()}
     parameters = tuple(
-        Parameter(key, str(written[key]), repr(field.default), field.description or "")
+        Parameter(key, *in_words(field), field.description or "")
         for key, field in JudgeTerm.model_fields.items()
         if key not in BaseTerm.model_fields and key not in ("type", "rubric")
     )

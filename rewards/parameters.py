@@ -12,7 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from pydantic import ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
+from configs.document import in_words
 from configs.faults import EXPECTED, literal, nearest
 from halyard.errors import ConfigError, RewardError
 
@@ -21,7 +23,7 @@ _DOCUMENTED = re.compile(r"^(\s+)\*{0,2}(\w+)(?:\s*\([^)]*\))?:\s*(.*)$")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter for people to read: its type and default as written in Python; `default` is None without one."""
+    """A parameter for people to read: its type and default in words; `default` is None without one."""
 
     name: str
     type: str
@@ -48,15 +50,19 @@ def takes_any(function: Callable[..., Any]) -> bool:
 def describe(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> tuple[Parameter, ...]:
     """The parameters with what the docstring's `Args:` says of them."""
     docs = documented(inspect.getdoc(function) or "")
-    return tuple(
-        Parameter(
-            name=one.name,
-            type="" if one.annotation is one.empty else _written(one.annotation),
-            default=None if one.default is one.empty else repr(one.default),
-            doc=docs.get(one.name, ""),
-        )
-        for one in parameters
-    )
+    return tuple(Parameter(one.name, *_in_words(function, one), docs.get(one.name, "")) for one in parameters)
+
+
+def _in_words(function: Callable[..., Any], one: inspect.Parameter) -> tuple[str, str | None]:
+    """Type and default of a parameter; as they are written in Python where there are no words for the type."""
+    default = None if one.default is one.empty else one.default
+    try:
+        kind = _types(function, [one.name], one.name)[one.name]
+        said, value = in_words(FieldInfo.from_annotated_attribute(kind, default))
+    except (KeyError, RewardError):
+        said = "" if one.annotation is one.empty else _written(one.annotation)
+        value = repr(default)
+    return said, None if one.default is one.empty else value
 
 
 def documented(docstring: str) -> dict[str, str]:

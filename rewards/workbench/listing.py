@@ -13,17 +13,24 @@ from rich.padding import Padding
 from rewards.catalogue import Entry
 from rewards.parameters import Parameter
 
+FEW = 8
+"""Parameters above which those that another reward has alike, as judges do, are not listed again."""
 FORMS = {"single": "", "batch": ", in batches", "group": ", a prompt's answers together"}
 
 
 def listed(entries: Iterable[Entry], console: Console) -> None:
     """Print each reward with its parameters; what cannot be used says why."""
+    seen: dict[tuple[Parameter, ...], str] = {}
     for entry in entries:
         console.print(f"[bold]{escape(entry.name)}[/]  [dim]{escape(entry.where)}{FORMS[entry.form]}[/]")
         if entry.fault:
             _indented(f"[red]{escape(entry.fault)}[/]", 4, console)
         elif entry.summary:
             _indented(escape(entry.summary), 4, console)
+        if len(entry.parameters) > FEW and entry.parameters in seen:
+            _indented(f"[dim]parameters as those of {escape(seen[entry.parameters])}[/]", 8, console)
+            continue
+        seen[entry.parameters] = entry.name
         for parameter in entry.parameters:
             _indented(_parameter(parameter), 8, console)
 
@@ -34,8 +41,9 @@ def _indented(text: str, by: int, console: Console) -> None:
 
 
 def _parameter(parameter: Parameter) -> str:
-    default = "required" if parameter.default is None else f"= {parameter.default}"
-    head = f"[cyan]{escape(parameter.name)}[/] [dim]{escape(f'{parameter.type} {default}'.strip())}[/]"
+    default = "required" if parameter.default is None else f"default {parameter.default}"
+    kind = "; ".join(filter(None, (parameter.type, default)))
+    head = f"[cyan]{escape(parameter.name)}[/] [dim]({escape(kind)})[/]"
     return f"{head}  {escape(parameter.doc)}".rstrip()
 
 

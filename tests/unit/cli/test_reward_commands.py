@@ -174,9 +174,10 @@ class TestList:
         result = call("list")
         assert result.exit_code == 0, result.output
         assert "format  shipped" in result.stdout
-        assert (
-            "        ignore_case bool = False  whether upper and lower case are the same." in result.stdout.splitlines()
-        )
+        said = "        ignore_case (true or false; default false)  whether upper and lower case are the same."
+        assert said in result.stdout.splitlines()
+        assert result.stdout.count("parameters as those of consistency") == 3  # what all judges take is said once
+        assert "Annotated" not in result.stdout
 
     def test_one_of_a_file(self) -> None:
         found = json.loads(call("list", STRICT, "--json").stdout)

@@ -66,7 +66,7 @@ def test_a_package_ships_a_reward() -> None:
     assert (found.where, found.form, found.fault) == ("package acme-rewards", "single", "")
     assert found.summary == "1 if the response says a word."
     (parameter,) = found.parameters
-    assert (parameter.name, parameter.type, parameter.default) == ("word", "str", "'please'")
+    assert (parameter.name, parameter.type, parameter.default) == ("word", "text", "please")
     assert parameter.doc == "What is looked for, in any case."
     assert [one.name for one in entries() if one.where == "package acme-rewards"] == [
         "acme-rewards:exact",
