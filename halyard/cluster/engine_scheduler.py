@@ -103,7 +103,11 @@ def _joined(outputs: list[EngineCoreOutput]) -> EngineCoreOutput:
 def _joined_logprobs(parts: list[LogprobsLists]) -> LogprobsLists | None:
     if not parts:
         return None
-    return LogprobsLists(*(np.concatenate(columns) for columns in list(zip(*parts, strict=True))[:3]))
+    return LogprobsLists(
+        np.concatenate([one.logprob_token_ids for one in parts]),
+        np.concatenate([one.logprobs for one in parts]),
+        np.concatenate([one.sampled_token_ranks for one in parts]),
+    )
 
 
 def _joined_arrays(parts: list[np.ndarray]) -> np.ndarray | None:
