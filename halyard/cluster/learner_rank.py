@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from halyard.cluster import placement, processes
+from halyard.cluster.origin import check_origin
 from halyard.cluster.rank_types import Packs, RankSpec, RankUpdate, Task
 from halyard.cluster.types import LossFunction
 
@@ -49,7 +50,12 @@ class LearnerRank:
         return host, self._store.port
 
     def connect(self, host: str, port: int) -> int:
-        """Meet the other ranks; returns this process's id."""
+        """Meet the other ranks; returns this process's id.
+
+        Raises:
+            ConfigError: one of our packages would be imported from elsewhere.
+        """
+        check_origin()
         import torch
         from torch import distributed
         from torch._C._distributed_c10d import TCPStore
