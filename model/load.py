@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from halyard.errors import SnapshotError
 from model import registry
+from model.adapter import is_adapter
 from model.attention import PACKED, pack_sequences
 from model.chat_format import SAIL_VL2, ChatFormat
 from model.families import FAMILIES
@@ -34,6 +35,8 @@ def architecture(path: Path) -> str:
     if not path.is_dir():
         raise SnapshotError(f"there is no model folder {path}")
     config = path / "config.json"
+    if is_adapter(path):
+        raise SnapshotError(f"{path} is a LoRA adapter, no whole policy: `halyard serve` alone answers with it")
     if not config.is_file():
         raise SnapshotError(f"{path} is no model folder: it has no config.json")
     try:

@@ -6,6 +6,7 @@ finds it, so a snapshot is verified before it is used.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -31,6 +32,11 @@ class Manifest:
     parent: str | None
     lineage: Mapping[str, Any]
     files: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 over the checksums of all its files: two snapshots of one name can be told apart by it."""
+        return hashlib.sha256(json.dumps(sorted(self.files.items())).encode()).hexdigest()
 
 
 def write_manifest(path: Path, *, version: str, parent: str | None, lineage: Mapping[str, Any]) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def refuse_misfits(folder: Path, found: Layout, expected: Mapping[str, torch.Siz
     shapes = {name: shape for name, _, shape in found}
     missing = [name for name in expected if name not in shapes]
     misshapen = [
-        f"{name} ({_by(shapes[name])} instead of {_by(shape)})"
+        f"{name} ({dimensions(shapes[name])} instead of {dimensions(shape)})"
         for name, shape in expected.items()
         if name in shapes and shapes[name] != shape
     ]
@@ -200,5 +200,6 @@ def _dtype(name: str, path: Path) -> torch.dtype:
     return _DTYPES[name]
 
 
-def _by(shape: torch.Size) -> str:
+def dimensions(shape: Sequence[int]) -> str:
+    """A shape as people write it: 640 x 64."""
     return " x ".join(map(str, shape)) or "a number"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import halyard
-from halyard.cli import chat, data, doctor, lineage, recipe, reward, run, runs, serve, snapshot, soup, status
+from halyard.cli import adopt, chat, data, doctor, lineage, recipe, reward, run, runs, serve, snapshot, soup, status
 from halyard.cli.shell import Commands
 from halyard.cluster.origin import check_origin
 
@@ -51,6 +51,7 @@ app.add_typer(recipe.app, name="recipe")
 app.add_typer(reward.app, name="reward")
 app.add_typer(runs.app, name="runs")
 snapshot.app.command("lineage")(lineage.lineage)
+snapshot.app.command("adopt")(adopt.adopt)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(data.app, name="data")
 

@@ -32,7 +32,7 @@ def snapshots(path: Path) -> list[Path]:
 
 
 def policy_folder(path: Path) -> Path:
-    """A verified policy: a snapshot, the newest of a run (a judge is none), or any model folder.
+    """A verified policy: a snapshot, the newest whole one of a run (a judge is none), or any model folder.
 
     Raises:
         SnapshotError: there is none, or it is damaged.
@@ -42,7 +42,11 @@ def policy_folder(path: Path) -> Path:
     found = snapshots(path)
     from model.snapshot import read_manifest, verify
 
-    policies = [folder for folder in found if read_manifest(folder).lineage.get("role") != "judge"]
+    policies = [
+        folder
+        for folder in found
+        if read_manifest(folder).lineage.get("role") != "judge" and (folder / "config.json").is_file()
+    ]
     folder = (policies or found)[-1]
     verify(folder)
     return folder
