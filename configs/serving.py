@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -52,6 +52,10 @@ class ServingConfig(Config):
     """TCP port to listen at; 0 takes a free one."""
     engine: EngineConfig = EngineConfig(max_model_len=2048, max_num_seqs=64, kv_cache_gib=0.5)
     """The engines; `count` of them can serve as many snapshots side by side."""
+    adapters: Count = 4
+    """LoRA adapters that an engine holds beside their base at a time."""
+    adapter_rank: Literal[8, 16, 32, 64, 128, 256, 512] = 32
+    """Largest rank of an adapter; engines keep room for as many adapters of it as they hold."""
     limits: LimitsConfig = LimitsConfig()
     image_hosts: tuple[str, ...] = ()
     """Hosts that images may be fetched from by http(s) URL; none allows data URIs alone."""

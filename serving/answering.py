@@ -104,7 +104,7 @@ async def _begin(service: Service, job: Job, exchange: Exchange, stack: AsyncExi
 async def _ask(job: Job, slot: Slot, stack: AsyncExitStack) -> Any:
     """What the engine answers, or a stream's first event with the rest of it."""
     try:
-        answer = await job.ask(slot.engine.frontend)
+        answer = await job.ask(slot.engine.frontend_of(job.snapshot))
         if isinstance(answer, ErrorResponse):
             raise _refusal(answer.error.code, answer.error.message, answer.error.param)
         if isinstance(answer, dict):

@@ -8,8 +8,9 @@ messages to ids is not taken, because a chat template turns `<|im_end|>` in a us
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from typing import Any, Self
 
 from pydantic import PrivateAttr
 from vllm import TokensPrompt
@@ -17,7 +18,9 @@ from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionReque
 from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.openai.completion.serving import OpenAIServingCompletion
+from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+from vllm.lora.request import LoRARequest
 from vllm.renderers.inputs.preprocess import parse_model_prompt
 
 from model.render import ChatMessage, Rendered, Renderer
@@ -42,15 +45,37 @@ class ChatRequest(ChatCompletionRequest):
         return self
 
 
-class Chat(OpenAIServingChat):
-    """Answers chats with the engine's snapshot."""
+class Named:
+    """Answers name the snapshot that they are of: the engine's, or an adapter over it."""
 
-    policy_renderer: Renderer
+    models: OpenAIServingModels
+    system_fingerprint: str | None
+    adapter: LoRARequest | None = None
 
     def call(self, snapshot: Snapshot) -> None:
         """From now on, answers are of this snapshot."""
         self.models.base_model_paths[0].name = snapshot.id
         self.system_fingerprint = snapshot.fingerprint
+
+    def over(self, snapshot: Snapshot, lora: LoRARequest) -> Self:
+        """The same, but answering with an adapter over the engine's snapshot."""
+        adapted = copy.copy(self)
+        adapted.adapter, adapted.system_fingerprint = lora, snapshot.fingerprint
+        return adapted
+
+    def _maybe_get_adapters(self, request: Any, supports_default_mm_loras: bool = False) -> LoRARequest | None:  # noqa: ARG002
+        """The adapter to answer with, which was settled before vLLM is asked; the name is vLLM's."""
+        return self.adapter
+
+    def _is_model_supported(self, model_name: str | None) -> bool:
+        """Whether a request is for what answers it; the name is vLLM's."""
+        return model_name == self.models.model_name(self.adapter)
+
+
+class Chat(Named, OpenAIServingChat):
+    """Answers chats with the engine's snapshot."""
+
+    policy_renderer: Renderer
 
     async def answer(self, request: ChatRequest) -> Answer:
         """The answer to a chat."""
@@ -95,13 +120,8 @@ class Chat(OpenAIServingChat):
         return self.policy_renderer.prompt(request._turns, thinking=request._thinking)
 
 
-class Completion(OpenAIServingCompletion):
+class Completion(Named, OpenAIServingCompletion):
     """Goes on with raw prompts, as they are."""
-
-    def call(self, snapshot: Snapshot) -> None:
-        """From now on, answers are of this snapshot."""
-        self.models.base_model_paths[0].name = snapshot.id
-        self.system_fingerprint = snapshot.fingerprint
 
     async def answer(self, request: CompletionRequest) -> Answer:
         """The answer to one or several prompts."""

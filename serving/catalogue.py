@@ -12,16 +12,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from halyard.errors import ConfigError, SnapshotError
-from model.snapshot import MANIFEST, read_manifest, verify
+from model.adapter import is_adapter, named_base, read_adapter, refuse_misfit
+from model.snapshot import MANIFEST, Manifest, read_manifest, verify
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What runs, versions and aliases may be called."""
+RECIPE = "recipe.json"
 COMPUTED = ("latest", "best")
 RESERVED = (*COMPUTED, "stable")
 """Names that stand for no version."""
@@ -34,6 +36,7 @@ class Snapshot:
     `digest` is the SHA-256 over the checksums of all its files, so that two snapshots of one name and other
     weights can be told apart; `score` the mean accuracy over its run's benchmarks (None where none was
     measured); `created` seconds since 1970. A snapshot stays the same one when it is measured, or touched.
+    An adapter has the snapshot that it goes over as its `base`; `adapted` says that there are adapters over this one.
     """
 
     run: str
@@ -45,6 +48,13 @@ class Snapshot:
     digest: str
     score: float | None = field(default=None, compare=False)
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    base: Snapshot | None = None
+    adapted: bool = field(default=False, compare=False)
+
+    @property
+    def weights(self) -> Snapshot:
+        """The whole policy that an engine holds to answer with it: itself, or an adapter's base."""
+        return self.base or self
 
     @property
     def id(self) -> str:
@@ -61,8 +71,12 @@ class Catalogue:
     """All snapshots of some runs, and single ones. `scan` looks at the disk; everything else at what it found."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        """Raises: ConfigError where a path is neither a run nor a snapshot, or two have one name."""
-        self._sources = [(_run_name(path), path.absolute()) for path in paths]
+        """`paths` are runs and snapshots, or the one folder that all runs lie in: those to come are served, too.
+
+        Raises: ConfigError where a path is none of these, or two have one name.
+        """
+        self._root = paths[0].absolute() if len(paths) == 1 and is_root(paths[0]) else None
+        self._sources = [] if self._root else [(_run_name(path), path.absolute()) for path in paths]
         self._snapshots: dict[str, Snapshot] = {}
         self._gone: set[str] = set()
         self._verified: dict[str, object] = {}
@@ -93,13 +107,14 @@ class Catalogue:
         """
         found: dict[str, Snapshot] = {}
         problems: dict[Path, str] = {}
-        for run, source in self._sources:
-            scores = _scores(source)
-            for folder in _folders(source):
-                try:
-                    self._note(found, _read(run, folder, scores), problems)
-                except SnapshotError as error:
-                    problems[folder] = str(error)
+        self._look_for_runs(problems)
+        scores = {source: _scores(source) for _, source in self._sources}
+        places = [(run, source, folder) for run, source in self._sources for folder in _folders(source)]
+        for run, source, folder in sorted(places, key=lambda place: is_adapter(place[2])):  # bases first
+            try:
+                self._note(found, _read(run, folder, scores[source], found), problems)
+            except SnapshotError as error:
+                problems[folder] = str(error)
         new = [snapshot for name, snapshot in found.items() if name not in self._snapshots]
         self._gone = (self._gone | self._snapshots.keys()) - found.keys()
         self._snapshots, self.problems = found, problems
@@ -135,15 +150,32 @@ class Catalogue:
         """Nothing, when every file is the one in the manifest; files that did not change are read once.
 
         Raises:
-            SnapshotError: a file is missing or damaged, or it is another snapshot than it was.
+            SnapshotError: a file is missing or damaged, it is another snapshot than it was, or an adapter does not
+                fit its base.
         """
+        if snapshot.base is not None:
+            self.verify(snapshot.base)
         seen = _stamps(snapshot.path)
         if self._verified.get(snapshot.id) == (snapshot.digest, seen):
             return
         verify(snapshot.path)
-        if _digest(read_manifest(snapshot.path).files) != snapshot.digest:
+        if _digest(read_manifest(snapshot.path), snapshot.base) != snapshot.digest:
             raise SnapshotError(f"the snapshot {snapshot.path} was replaced by another since it was found")
+        if snapshot.base is not None:
+            refuse_misfit(read_adapter(snapshot.path), snapshot.base.path)
         self._verified[snapshot.id] = (snapshot.digest, seen)
+
+    def _look_for_runs(self, problems: dict[Path, str]) -> None:
+        """Serve what has become a run in the folder of all runs, the newest first."""
+        if self._root is None:
+            return
+        known = {path for _, path in self._sources}
+        for run in sorted(_runs_in(self._root), key=lambda run: run.stat().st_mtime, reverse=True):
+            try:
+                if run not in known:
+                    self.add(run)
+            except ConfigError as error:
+                problems[run] = str(error)
 
     def _note(self, found: dict[str, Snapshot], snapshot: Snapshot, problems: dict[Path, str]) -> None:
         other = found.get(snapshot.id) or self._snapshots.get(snapshot.id)
@@ -154,6 +186,8 @@ class Catalogue:
             )
             snapshot = other
         found.setdefault(snapshot.id, snapshot)
+        if snapshot.base is not None:
+            found[snapshot.base.id] = replace(snapshot.base, adapted=True)
 
 
 def split_name(name: str) -> tuple[str, str] | None:
@@ -161,6 +195,17 @@ def split_name(name: str) -> tuple[str, str] | None:
     run, at, version = name.partition("@")
     well_formed = at and NAME.fullmatch(run) and NAME.fullmatch(version)
     return (run, version) if well_formed else None
+
+
+def is_root(path: Path) -> bool:
+    """Whether a folder is one that runs lie in, or are to be made in: it has runs, or nothing at all."""
+    if not path.is_dir() or (path / RECIPE).is_file() or (path / "snapshots").is_dir() or (path / MANIFEST).is_file():
+        return False
+    return any(_runs_in(path)) or not any(one for one in path.iterdir() if not one.name.startswith("."))
+
+
+def _runs_in(root: Path) -> Iterator[Path]:
+    return (recipe.parent for recipe in root.glob(f"[!.]*/{RECIPE}"))
 
 
 def _is_run(path: Path) -> bool:
@@ -171,14 +216,20 @@ def _run_name(path: Path) -> str:
     """What the run of a served path is called."""
     path = path.absolute()
     if not path.is_dir():
-        raise ConfigError(f"there is no folder {path}: name a run, such as runs/quickstart-001, or a snapshot in one")
+        raise ConfigError(
+            f"there is no folder {path}: name a run, such as runs/quickstart-001, a snapshot in one, or the folder "
+            "that runs lie in, once it is there"
+        )
     if not _is_run(path):
         lineage = read_manifest(path).lineage.get("run")
         name = lineage or (path.parent.parent.name if path.parent.name == "snapshots" else path.name)
-    elif (path / "recipe.json").is_file() or (path / "snapshots").is_dir():
+    elif (path / RECIPE).is_file() or (path / "snapshots").is_dir():
         name = path.resolve().name
     else:
-        raise ConfigError(f"{path} is neither a run nor a snapshot: it has no recipe.json, snapshots/ or {MANIFEST}")
+        raise ConfigError(
+            f"{path} is neither a run nor a snapshot nor a folder of runs: it has no {RECIPE}, snapshots/ or "
+            f"{MANIFEST}, and other things in it than runs"
+        )
     if not NAME.fullmatch(name):
         raise ConfigError(f"{path} cannot be served under the name {name!r}: expected letters, digits and any of - _ .")
     return name
@@ -190,7 +241,8 @@ def _folders(source: Path) -> Iterable[Path]:
     return sorted(manifest.parent for manifest in source.glob(f"snapshots/*/{MANIFEST}"))
 
 
-def _read(run: str, folder: Path, scores: Mapping[str, float]) -> Snapshot:
+def _read(run: str, folder: Path, scores: Mapping[str, float], found: Mapping[str, Snapshot]) -> Snapshot:
+    """One snapshot; an adapter's base is among those that were `found` before."""
     manifest = read_manifest(folder)
     if not NAME.fullmatch(manifest.version) or manifest.version in RESERVED:
         raise SnapshotError(
@@ -201,6 +253,7 @@ def _read(run: str, folder: Path, scores: Mapping[str, float]) -> Snapshot:
         created = (folder / MANIFEST).stat().st_mtime
     except OSError as error:
         raise SnapshotError(f"{folder} has gone while it was read") from error
+    base = base_of(run, folder, manifest, found) if is_adapter(folder) else None
     return Snapshot(
         run=run,
         version=manifest.version,
@@ -208,14 +261,39 @@ def _read(run: str, folder: Path, scores: Mapping[str, float]) -> Snapshot:
         parent=manifest.parent,
         role=str(manifest.lineage.get("role", "policy")),
         created=created,
-        digest=_digest(manifest.files),
+        digest=_digest(manifest, base),
         score=scores.get(manifest.version),
         lineage=manifest.lineage,
+        base=base,
     )
 
 
-def _digest(files: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(sorted(files.items())).encode()).hexdigest()
+def _digest(manifest: Manifest, base: Snapshot | None) -> str:
+    """The digest of the files; of an adapter, over its own and those of its base."""
+    if base is None:
+        return manifest.digest
+    return hashlib.sha256(f"{base.digest} {manifest.digest}".encode()).hexdigest()
+
+
+def base_of(run: str, folder: Path, manifest: Manifest, found: Mapping[str, Snapshot]) -> Snapshot:
+    """The snapshot that the adapter in a folder goes over: by RUN@VERSION, a version of its own run, or a path.
+
+    Raises:
+        SnapshotError: the adapter does not say, what it says is not served, or has other weights than it was made over.
+    """
+    named = manifest.lineage.get("base") or named_base(folder)
+    if not isinstance(named, str):
+        raise SnapshotError(f"{folder} is an adapter that names no base; `halyard snapshot adopt` makes one that does")
+    path = (folder / Path(named).expanduser()).resolve()
+    by_path = (one for one in found.values() if one.path.resolve() in (path, Path(named).resolve()))
+    base = found.get(named) or found.get(f"{run}@{named}") or next(by_path, None)
+    if base is None:
+        raise SnapshotError(f"{folder} is an adapter over {named}, which is not served here: serve its run, too")
+    digest = manifest.lineage.get("base_digest")
+    if base.base is not None or digest not in (None, base.digest):
+        why = "an adapter itself" if base.base is not None else "another policy than the one it was made over"
+        raise SnapshotError(f"{folder} is an adapter over {base.id}, which is {why}")
+    return base
 
 
 def _stamps(folder: Path) -> list[tuple[str, int, int, int]]:

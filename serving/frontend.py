@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ from configs.serving import ServingConfig
 from halyard.cluster import engine_options
 from model.load import load_processor
 from serving import reasoning
+from serving.adapters import Adapters
 from serving.answers import Chat, Completion
 from serving.engine import Frontend, cluster_config, longest
 from serving.llm import WatchedLLM
 
 
-def build_frontend(path: Path, config: ServingConfig, index: int) -> Frontend:
-    """A vLLM on the policy in a folder, with what answers requests over it; takes 10 to 30 seconds."""
+def build_frontend(path: Path, config: ServingConfig, index: int, adapting: Mapping[str, Any]) -> Frontend:
+    """A vLLM on the policy in a folder, with what answers requests over it; takes 10 to 30 seconds.
+
+    `adapting` is what it is started with to take adapters (`serving.adapters.options`), nothing where it takes none.
+    """
     renderer = load_processor(path)
     os.environ |= _devices(config, index)
     arguments = engine_options.arguments(cluster_config(config)) | {
@@ -31,10 +36,9 @@ def build_frontend(path: Path, config: ServingConfig, index: int) -> Frontend:
         "max_model_len": min(config.engine.max_model_len, longest(path)),
         "reasoning_parser": reasoning.PARSER,
         "reasoning_parser_plugin": reasoning.__name__,
-        # Free to put white space anywhere, a small policy may write nothing else to the end of its tokens.
-        "structured_outputs_config": StructuredOutputsConfig(backend="guidance", disable_any_whitespace=True),
+        "structured_outputs_config": StructuredOutputsConfig(**engine_options.STRUCTURED),
     }
-    llm: Any = WatchedLLM.from_engine_args(AsyncEngineArgs(model=str(path), **arguments))
+    llm: Any = WatchedLLM.from_engine_args(AsyncEngineArgs(model=str(path), **arguments, **adapting))
     # Its one name is set to RUN@VERSION whenever the engine takes a snapshot: vLLM answers with the first name.
     models = OpenAIServingModels(llm, [BaseModelPath(name="", model_path=str(path))])
     online = OnlineRenderer(
@@ -57,7 +61,7 @@ def build_frontend(path: Path, config: ServingConfig, index: int) -> Frontend:
     )
     chat.policy_renderer = renderer
     completion = Completion(llm, models, online_renderer=online, request_logger=None)
-    return Frontend(llm=llm, chat=chat, completion=completion)
+    return Frontend(llm=llm, chat=chat, completion=completion, adapters=Adapters(llm, config) if adapting else None)
 
 
 def _devices(config: ServingConfig, index: int) -> dict[str, str]:

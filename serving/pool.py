@@ -190,7 +190,7 @@ class Pool:
 
     def _bring(self, snapshot: Snapshot) -> None:
         """Have an engine take a snapshot that is waited for, unless one does already or none may."""
-        coming = [slot for slot in self.slots if slot.target == snapshot]
+        coming = [slot for slot in self.slots if slot.target is not None and slot.target.weights == snapshot.weights]
         if any(slot.engine.alive for slot in coming):
             return
         held = any(slot.holds(snapshot) for slot in self.slots)
@@ -198,7 +198,8 @@ class Pool:
         if coming:  # an engine that starts takes long: one that lives may take the snapshot meanwhile
             able = [slot for slot in able if slot.engine.alive]
         if able:
-            slot = min(able, key=lambda slot: (self._demand(slot), slot.in_flight, slot.since))
+            beside = {slot: slot.engine.takes_beside(snapshot) for slot in able}
+            slot = min(able, key=lambda slot: (not beside[slot], self._demand(slot), slot.in_flight, slot.since))
             self._begin(slot, snapshot)
         elif self._again is None:
             self._again = asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._pump_again)
@@ -219,6 +220,8 @@ class Pool:
             return now >= slot.rest
         if slot.target is not None or slot.holds(snapshot):
             return False
+        if slot.engine.takes_beside(snapshot):
+            return True
         idle = not self._demand(slot)
         if spare:
             return idle and now - slot.used >= dwell
@@ -228,7 +231,7 @@ class Pool:
         """Requests in flight in an engine, and those that wait for what it holds and no other engine does."""
         mine = slot.engine.snapshot
         elsewhere = any(other is not slot and other.holds(mine) for other in self.slots)
-        return slot.in_flight + (0 if elsewhere else sum(waiter.snapshot == mine for waiter in self._waiters))
+        return slot.in_flight + (0 if elsewhere else sum(waiter.snapshot.weights == mine for waiter in self._waiters))
 
     def _begin(self, slot: Slot, snapshot: Snapshot) -> None:
         if slot.empty and slot.since:
@@ -244,7 +247,8 @@ class Pool:
         old, start = slot.engine.snapshot, time.monotonic()
         try:
             await asyncio.to_thread(self._verifier.verify, snapshot)
-            await slot.drained()
+            if not slot.engine.takes_beside(snapshot):
+                await slot.drained()
             drain = time.monotonic() - start
             running = slot.engine.alive
             load = await slot.engine.take(snapshot)

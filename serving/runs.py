@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from pydantic import ValidationError
 
 from configs.faults import nearest
 from configs.live import LiveKey, changed, live_keys
@@ -20,12 +19,13 @@ from configs.recipe import Recipe
 from configs.stages import RlStage, Stage
 from halyard.errors import ConfigError, HalyardError
 from halyard.runs.driver import find_driver
-from halyard.runs.folder import choose_folder
+from halyard.runs.folder import choose_folder, stored_recipe
 from halyard.runs.launch import launch
 from halyard.runs.orders import Order, Verb, give
 from halyard.runs.reading import runs as reading
 from halyard.runs.reading.runs import RunView, show_run
 from rl.changes import check
+from serving.catalogue import is_root
 from serving.errors import Refusal
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -70,17 +70,27 @@ class Runs:
         _, stage = self._stage(self.folder(name))
         return live_keys(stage) if stage is not None else []
 
+    async def check(self, recipe: str, overrides: Sequence[str], name: str | None) -> LoadedRecipe:
+        """The recipe as a new run would follow it; nothing is started.
+
+        Raises:
+            Refusal: the recipe or an override is wrong, or the name is taken.
+        """
+        try:
+            loaded = await asyncio.to_thread(_load, recipe, overrides)
+            choose_folder(self.root, loaded.recipe.name, name, resume=False)
+        except (HalyardError, OSError, RuntimeError, ValueError) as error:
+            raise Refusal(400, str(error), code="invalid_recipe") from None
+        return loaded
+
     async def start(self, recipe: str, overrides: Sequence[str], name: str | None, *, who: str) -> RunView:
         """A new run, in a process of its own that this service can end before.
 
         Raises:
             Refusal: the recipe is wrong, the name is taken, or the run could not be started: its own words.
         """
-        try:
-            loaded = await asyncio.to_thread(_load, recipe, overrides)
-            folder = choose_folder(self.root, loaded.recipe.name, name, resume=False)
-        except (HalyardError, OSError, RuntimeError, ValueError) as error:
-            raise Refusal(400, str(error), code="invalid_recipe") from None
+        loaded = await self.check(recipe, overrides, name)
+        folder = choose_folder(self.root, loaded.recipe.name, name, resume=False)
         arguments = ["run", "--name", folder.name, "--runs", str(self.root), "--", str(loaded.path), *overrides]
         view = await self._launch(folder, arguments, who)
         if self._started is not None:
@@ -135,12 +145,9 @@ class Runs:
             Refusal: the recipe is of another version, so that nobody here knows what may change.
         """
         try:
-            recipe = Recipe.model_validate(reading.recipe(folder))
-        except ValidationError as error:
-            first = ".".join(map(str, error.errors()[0]["loc"]))
-            message = f"the run {folder.name} follows a recipe of another version of Halyard, as {first} shows"
-            advice = "its keys can be changed over HTTP by a service of that version alone"
-            raise Refusal(409, f"{message}; {advice}", code="other_version") from None
+            recipe = stored_recipe(folder, {"recipe": reading.recipe(folder), "versions": reading.versions(folder)})
+        except ConfigError as error:
+            raise Refusal(409, str(error), code="other_version") from None
         view = show_run(folder)
         name = next((one.name for one in view.stages if one.name == view.stage and one.state == "running"), None)
         begun = next((one for one in recipe.stages if one.name == name), None)
@@ -170,8 +177,10 @@ class Runs:
 
 
 def root_of(path: Path) -> Path:
-    """The folder of all runs, from the path of one of them or of a snapshot in one."""
+    """The folder of all runs, from the path of one of them or of a snapshot in one, or itself."""
     path = path.absolute()
+    if is_root(path):
+        return path
     run = path.parent.parent if path.parent.name == "snapshots" else path
     return run.parent
 

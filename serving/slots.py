@@ -27,6 +27,23 @@ class Holder(Protocol):
         """Whether its vLLM runs."""
         ...
 
+    def frontend_of(self, snapshot: Snapshot) -> Frontend:
+        """What answers with a snapshot that it serves."""
+        ...
+
+    @property
+    def adapters(self) -> list[str]:
+        """Names of the adapters that it holds over its snapshot."""
+        ...
+
+    def serves(self, snapshot: Snapshot) -> bool:
+        """Whether it answers with this snapshot."""
+        ...
+
+    def takes_beside(self, snapshot: Snapshot) -> bool:
+        """Whether it takes this snapshot while it answers requests as before."""
+        ...
+
     def silent_for(self) -> float:
         """Seconds since its last token."""
         ...
@@ -85,7 +102,7 @@ class Slot:
 
     def holds(self, snapshot: Snapshot | None) -> bool:
         """Whether it answers with this snapshot now."""
-        return self.target is None and self.engine.alive and self.engine.snapshot == snapshot
+        return self.target is None and self.engine.alive and snapshot is not None and self.engine.serves(snapshot)
 
     @property
     def empty(self) -> bool:

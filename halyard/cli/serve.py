@@ -9,7 +9,10 @@ import typer
 
 
 def serve(
-    paths: Annotated[list[Path], typer.Argument(metavar="RUN_OR_SNAPSHOT...", help="Folders of runs or snapshots.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN_OR_SNAPSHOT...", help="Folders of runs or snapshots, or of all runs."),
+    ],
     host: Annotated[str | None, typer.Option(help="Address to listen at. [default: 127.0.0.1]")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. [default: 8000]")
@@ -25,7 +28,8 @@ def serve(
     """Serve the snapshots of runs behind OpenAI's API, until Ctrl-C or SIGTERM.
 
     A model is named RUN@VERSION, or RUN@latest, RUN@best, RUN@stable. Snapshots of a run that still trains
-    appear by themselves.
+    appear by themselves. Of the folder that all runs lie in, which may be empty, every run is served, and those
+    that come.
 
     Example: `halyard serve runs/quickstart-001`
     """
@@ -40,7 +44,7 @@ def serve(
 
 
 def default_state(path: Path) -> Path:
-    """The folder of the aliases of what is served: `.serving` beside the run, or beside the run of a snapshot."""
+    """The folder of the aliases of what is served: `.serving` beside the runs."""
     from serving.runs import root_of
 
     return root_of(path) / ".serving"

@@ -90,7 +90,7 @@ async def tokenize(body: TokenizeBody, service: TheService, exchange: TheExchang
     else:
         turns = await service.images.chat(body.messages)
         ids = renderer.prompt(turns, thinking=body.thinking is not False).token_ids.tolist()
-    most = min(service.config.engine.max_model_len, longest(target.snapshot.path))
+    most = min(service.config.engine.max_model_len, longest(target.snapshot.weights.path))
     return Tokens(model=target.snapshot.id, tokens=ids, count=len(ids), max_model_len=most)
 
 
@@ -137,6 +137,7 @@ def _snapshot_card(service: Service, one: Snapshot, exchange: Exchange) -> dict[
         "created": int(one.created),
         "owned_by": "halyard",
         "parent": f"{one.run}@{one.parent}" if one.parent else None,
+        "base": one.base.id if one.base else None,
         "role": one.role,
         "digest": one.digest,
         "accuracy": one.score,
@@ -163,7 +164,7 @@ def _alias_card(service: Service, alias: Alias, exchange: Exchange) -> dict[str,
 def _root(one: Snapshot, exchange: Exchange) -> dict[str, str]:
     """Where a snapshot lies, for operators: vLLM's benchmark client looks for the tokenizer there."""
     known = exchange.caller is not None and "operate" in exchange.caller.scopes
-    return {"root": str(one.path)} if known else {}
+    return {"root": str(one.weights.path)} if known else {}
 
 
 def _length(service: Service, body: Sampling, asked: int | None, *, prompts: int = 1) -> int | None:

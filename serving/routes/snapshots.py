@@ -109,6 +109,7 @@ async def engines(service: TheService) -> dict[str, Any]:
             "name": slot.engine.name,
             "state": slot.state(),
             "snapshot": slot.engine.snapshot.id if slot.engine.snapshot else None,
+            "adapters": slot.engine.adapters,
             "target": slot.target.id if slot.target else None,
             "in_flight": slot.in_flight,
         }

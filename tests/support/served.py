@@ -43,6 +43,8 @@ class HeldEngine:
         self.snapshot: Snapshot | None = None
         self.alive = False
         self.taken: list[str] = []
+        self.adapters: list[str] = []
+        self.room = 4
         self.gate = asyncio.Event()
         self.gate.set()
         self.failures: list[Exception] = []
@@ -54,6 +56,15 @@ class HeldEngine:
     def frontend(self):
         return self
 
+    def frontend_of(self, snapshot: Snapshot):
+        return self
+
+    def serves(self, snapshot: Snapshot) -> bool:
+        return self.snapshot == snapshot.weights and (snapshot.base is None or snapshot.id in self.adapters)
+
+    def takes_beside(self, snapshot: Snapshot) -> bool:
+        return snapshot.base is not None and self.snapshot == snapshot.base and len(self.adapters) < self.room
+
     def silent_for(self) -> float:
         return self.silence
 
@@ -62,7 +73,9 @@ class HeldEngine:
         if self.failures:
             self.alive = False
             raise self.failures.pop(0)
-        self.snapshot, self.alive = snapshot, True
+        if snapshot.base is not None:
+            self.adapters.append(snapshot.id)
+        self.snapshot, self.alive = snapshot.weights, True
         self.taken.append(snapshot.version)
         await asyncio.sleep(self.seconds)
         return self.seconds

@@ -37,6 +37,7 @@ def test_no_folder(tmp_path) -> None:
 
 def test_no_run(tmp_path) -> None:
     (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").touch()
     refused(call(tmp_path / "other", "--port", 0), "is neither a run nor a snapshot")
 
 

@@ -124,9 +124,10 @@ def test_a_single_snapshot_is_served_under_the_name_of_its_run(run) -> None:
     assert catalogue.run_folders == {}
 
 
-@pytest.mark.parametrize("name", ["nowhere", "empty"])
+@pytest.mark.parametrize("name", ["nowhere", "other"])
 def test_other_folders_are_refused(tmp_path, name) -> None:
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").touch()
     with pytest.raises(ConfigError, match=r"no folder|neither a run nor a snapshot"):
         Catalogue([tmp_path / name])
 
