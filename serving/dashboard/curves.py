@@ -34,7 +34,7 @@ class Curves(Panel):
         """The stages that have metrics, the one that is shown, and the charts that have something to show."""
         folder = self.view.folder
         if folder is None:
-            return "single snapshots are served here; curves are of runs: halyard serve RUN"
+            return self.view.runless
         run = show_run(folder)
         there = [stage for stage in run.stages if stage.type in CHARTS and stage.step]
         if not there:

@@ -96,6 +96,10 @@ _SENTENCES = {
     "coverage": _coverage,
     "judge_costs": _judge_costs,
     "failed": lambda event: str(event.get("message", "failed")),
+    "interrupted": lambda event: str(event["message"]),
+    "keys_added": lambda event: (
+        "new keys, with their defaults: " + ", ".join(f"{k} {_short(v)}" for k, v in event["keys"].items())
+    ),
     "changed": _changed,
     "paused": lambda event: f"paused at step {event['step']}" + _by(event),
     "order": lambda event: f"asked to {event['verb']}" + _by(event),

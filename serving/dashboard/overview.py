@@ -16,7 +16,8 @@ from halyard.runs.reading.runs import RunView, StageView, events, show_run
 from serving.dashboard.control import Control
 from serving.dashboard.happenings import draw_happenings, draw_preflight, said
 from serving.dashboard.history import Line, series, value
-from serving.dashboard.parts import PALETTE, ago, card, chip, clock, div, duration, number, spark, text
+from serving.dashboard.parts import PALETTE, ago, button, card, chip, clock, div, duration, empty, number, spark, text
+from serving.dashboard.starting import Starting
 from serving.dashboard.view import Panel
 from serving.errors import Refusal
 
@@ -79,7 +80,7 @@ class Overview(Panel):
         """The runs, the one that is looked at with its health and events, and the metrics of its stage."""
         folder = self.view.folder
         if folder is None:
-            return "single snapshots are served here, without a run to show; see Snapshots and Chat"
+            return () if self.view.may("operate") else self.view.runless
         run = show_run(folder)
         stage = self._stage(run)
         lines = self.view.history.lines(folder, stage.name) if stage and stage.type in _TILES else []
@@ -96,7 +97,10 @@ class Overview(Panel):
         return ()
 
     def draw(self, found: Any) -> None:
-        """All of it."""
+        """All of it; where there is no run, what there is to begin with."""
+        if not found:
+            self._draw_beginning()
+            return
         runs, run, stage, vital, _, happened, keys = found
         lines = self.view.history.lines(run.path, stage.name) if stage and stage.type in _TILES else []
         self._draw_head(run)
@@ -111,8 +115,7 @@ class Overview(Panel):
                 Control(self.view, run, keys, self.again).draw()
                 _draw_waits(vital, run)
                 draw_preflight(happened, stage.name if stage else None)
-                if len(runs) > 1:
-                    self._draw_runs(runs)
+                self._draw_runs(runs)
 
     def _stage(self, run: RunView) -> StageView | None:
         """The stage that was chosen, else the one going on or the last that learnt anything."""
@@ -163,12 +166,27 @@ class Overview(Panel):
                     ui.html(spark(points[-60:], PALETTE[index % len(PALETTE)]), sanitize=False)
 
     def _draw_runs(self, runs: Sequence[RunView]) -> None:
-        with card("All runs"), div("stack"):
+        if len(runs) < 2 and not self.view.may("operate"):
+            return
+        with card("All runs") as head, div("stack"):
             for run in runs:
                 with div("bits").style("cursor: pointer").on("click", partial(self._to_run, run)):
                     text(run.name, "mono").style("min-width: 160px")
                     chip(run.state, STATES[run.state])
                     text(f"{run.stage or 'no stage yet'} · {ago(run.updated)}", "soft small clip")
+        if self.view.may("operate"):
+            with head, div("push"):
+                button("Start a run", "add", on_click=self._start)
+
+    def _draw_beginning(self) -> None:
+        """Where there is no run to show: why, and the button that makes one."""
+        with div("sheet"):
+            empty("sailing", self.view.runless)
+            with div("bits").style("justify-content: center; padding-bottom: 24px"):
+                button("Start a run", "add", on_click=self._start, main=True)
+
+    async def _start(self) -> None:
+        await Starting(self.view).open()
 
     async def _to_stage(self, stage: StageView) -> None:
         self.view.stage = stage.name

@@ -74,7 +74,7 @@ class Rollouts(Panel):
         """The stages and steps with rollouts, and the groups of those that were asked for."""
         folder = self.view.folder
         if folder is None:
-            return "single snapshots are served here; rollouts are of runs: halyard serve RUN"
+            return self.view.runless
         trained = [stage.name for stage in show_run(folder).stages if stage.type == "rl"]
         steps = {name: there for name in trained if (there := steps_with_rollouts(folder, name))}
         if not steps:

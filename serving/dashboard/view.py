@@ -53,6 +53,13 @@ class View:
         """The folders of the runs, by name."""
         return {run.name: run.path for run in self.runs}
 
+    @property
+    def runless(self) -> str:
+        """Why there is no run to show."""
+        if self.desk.service.catalogue.all():
+            return "single snapshots are served here, without a run to show; see Snapshots and Chat"
+        return f"there is no run in {self.desk.service.runs.root} yet; its snapshots are served as it makes them"
+
     async def look(self) -> None:
         """Read the runs anew; where none was chosen, the newest that is served is."""
         with suppress(HalyardError):  # one that cannot be read now leaves the list as it was

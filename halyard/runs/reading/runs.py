@@ -99,7 +99,10 @@ def show_run(run: Path) -> RunView:
     begun = read_last(path, wanted=lambda event: event["event"] == "stage_started")
     stage = begun[0]["stage"] if begun else None
     written = [metrics.stat().st_mtime for metrics in run.glob("stages/*/metrics.jsonl")]
-    stages = enumerate(content["stages"], start=1)
+    names = [one["name"] for one in content["stages"]]
+    reached = names.index(stage) if stage in names else -1  # the folders of all stages are there from the start
+    begun_state: StageState = "stopped" if state in _REST else "running"
+    states: list[StageState] = [begun_state if index <= reached else "waiting" for index in range(len(names))]
     return RunView(
         name=run.absolute().name,
         path=run,
@@ -110,7 +113,7 @@ def show_run(run: Path) -> RunView:
         created=first[0]["time"] if first else (run / "recipe.json").stat().st_mtime,
         updated=max([*(event["time"] for event in last), *written], default=0.0),
         stage=stage,
-        stages=tuple(_stage(run, index, one, "stopped" if state in _REST else "running") for index, one in stages),
+        stages=tuple(_stage(run, index + 1, one, states[index]) for index, one in enumerate(content["stages"])),
     )
 
 

@@ -107,6 +107,14 @@ def test_stages_say_how_far_they_are(driven: RunFolder) -> None:
     assert (second.state, second.seconds, second.snapshot) == ("done", 1.5, "02-rl")
 
 
+def test_stages_that_were_not_begun_wait_though_their_folders_are_there(driven: RunFolder) -> None:
+    """A run makes the folders of all its stages before it begins the first."""
+    for index, stage in enumerate(show_run(driven.path).stages, start=1):
+        driven.stage(index, stage.name)
+    driven.event("stage_started", stage=show_run(driven.path).stages[0].name)
+    assert [stage.state for stage in show_run(driven.path).stages] == ["running", "waiting"]
+
+
 def test_figures_from_a_step_on(run: RunFolder) -> None:
     folder = run.stage(2, "rl")
     for step in (1, 2, 3):

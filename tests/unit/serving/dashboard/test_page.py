@@ -151,6 +151,7 @@ async def test_a_consumer_reads_and_changes_nothing(visitor, key_file: Path) -> 
     user = visitor(Keys(key_file))
     await signed_in(user, CONSUMER)
     await sees(user, "reader", "2. rl")
+    await user.should_not_see("Start a run")
     await turn(user, "snapshots")
     await sees(user, "The key reader may look, and not change what is served.")
     with user:
