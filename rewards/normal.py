@@ -63,6 +63,7 @@ _SPELLINGS = (
         rf"{TEXT_MARK}\1\2",
     ),
     (("{,}",), re.compile(r"\{,\}"), ","),
+    (("{-}",), re.compile(r"\{-\}"), "-"),
     (("\\%",), re.compile(r"\\%"), "%"),
     (("**",), re.compile(r"\*\*"), "^"),
     (("\\le", "<="), re.compile(r"\\(?:leqslant|leq|le)(?![a-zA-Z])|<="), r"\\le"),

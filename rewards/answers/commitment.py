@@ -40,16 +40,21 @@ _OTHERWISE = re.compile(
 _TAKEN_BACK = re.compile(
     r"\b(?:scratch that|withdraw|retract|disregard|ignore (?:that|this|the above)|(?:is|was|'s|are) (?:actually )?"
     r"(?:wrong|incorrect|not right|not correct|invalid|mistaken|a mistake)|"
-    r"i (?:was|am|'m) (?:wrong|mistaken|not sure|unsure)|made (?:a|an) (?:mistake|error)|no wait|wait, no|not sure)\b|"
+    r"i (?:was|am|'m) (?:wrong|mistaken|not sure|unsure)|made (?:a|an) (?:mistake|error)|no wait|wait, no|not sure"
+    r"|can(?:'t|not) tell|do(?:n't| not) know|not certain)\b|"
     r"撤回|不对|错了|不确定",
     re.IGNORECASE,
 )
+_ASKED = re.compile(r"[\s$*)]*\?")
 _EITHER = re.compile(r"\beither\s+\S+\s+or\W*$|\S+\s+or\W*$", re.IGNORECASE)
 _BOLD = re.compile(r"(?<![\w*])\*\*([^*\n]+)\*\*(?![\w*])")
 _STRAY = re.compile(r"(?<=\S)\*\*(?=\s|$|[-–—,.:])|(?<=\s)\*\*(?=\S)")
 _NESTED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 _INSIDE = re.compile(
-    r"^(?:\\text\{\s*)?(?:(?:the )?(?:final )?answer\s*(?:is|:|=)|答案\s*(?:是|为)?\s*[:：]?)\s*\}?", re.IGNORECASE
+    r"^(?:\\text\{\s*)?(?:(?:the )?(?:final )?answer\s*(?:is|:|=)|答案\s*(?:是|为)?\s*[:：]?"
+    r"|(?:the )?(?:ordered )?(?:point|pair|triple|vector|vertex|interval|set)s?(?: is| are|:)?(?=[\s}]*[$\\(\[{]))"
+    r"\s*\}?",
+    re.IGNORECASE,
 )
 _LABEL = re.compile(
     r"(?:\b(?<!reference )(?:answer|(?:correct|right|best) (?:option|choice))(?:\s|\*\*)*"
@@ -80,7 +85,7 @@ def final(answer: str, listed: bool, worded: bool = False) -> Final:
     if not spans:
         return _unboxed(answer, worded)
     head, tail = answer[: spans[0].before], answer[spans[-1].after :]
-    if _TAKEN_BACK.search(tail):
+    if _TAKEN_BACK.search(tail) or _ASKED.match(tail):
         return _anew(tail)
     if len(spans) == 1:
         text = answer[spans[0].start : spans[0].end].strip()

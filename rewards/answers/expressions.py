@@ -16,6 +16,7 @@ _NAME = re.compile(
     r"|\\frac\{(?:d|\\partial)(?:\^\{?\d\}?)? ?[a-zA-Z]?\}\{(?:(?:d|\\partial) ?[a-zA-Z](?:\^\{?\d\}?)?)+\}"
     r"|d[a-zA-Z]/d[a-zA-Z]"
 )
+_DERIVATIVE = re.compile(r"\\frac\{d ?[a-zA-Z]\}\{d ?[a-zA-Z]\}|d[a-zA-Z]/d[a-zA-Z]|[a-zA-Z]'(?:\([a-zA-Z]\))?")
 _BASE = re.compile(r"_\{?\w+\}?$|\([a-zA-Z](?:,[a-zA-Z])*\)$")
 
 
@@ -43,8 +44,10 @@ class Expression:
 
 
 def _same_name(one: str, other: str) -> bool:
-    """Whether two names are of one thing, an index or the argument of one of them left out."""
+    """Whether two names are of one thing: y and f(x), y' and dy/dx, or an index or argument left out of one of them."""
     first, second = _BASE.sub("", one), _BASE.sub("", other)
+    if _DERIVATIVE.fullmatch(one) and _DERIVATIVE.fullmatch(other):
+        return True
     return (first == second and (first == one) != (second == other)) or {one, other} == {"y", "f(x)"}
 
 

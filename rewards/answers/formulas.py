@@ -25,6 +25,7 @@ MARKS = re.compile(r"\\(?:uparrow|downarrow|triangle|Delta)(?![a-zA-Z])|[↑↓�
 _CHARGE = re.compile(r"\^\{?\s*(\d*)\s*([+-])\s*(\d*)\s*\}?$|\^\{?\s*([+-]+)\s*\}?$|(?<=[A-Za-z\d)\]])(\d?)([+-]+)$")
 _TOKEN = re.compile(r"([A-Z][a-z]?)|([(\[])|([)\]])|(\d+)|(\*)")
 _NAMED = re.compile(r".+\(([^()\s]*\d[^()\s]*|[A-Z][a-z]?[A-Z][^()\s]*)\)")
+_BESIDE = re.compile(r"[a-z][a-z -]*[,:]\s*(\S+)")
 _GLOSS = re.compile(r"(\S+)\s*\([a-z][a-z -]*(?:\([IV]+\))?[a-z -]*\)")
 _KIND = re.compile(r"\s+(?:gas|ions?|molecules?)$")
 _ALKYL = re.compile(r"^CH3(?:CH2)+(?!\d)")
@@ -166,8 +167,8 @@ class Substance:
         """Whether the answer is a formula of the same substance."""
         text = spaced(answer)
         found = formula(text)
-        if found is None and (glossed := _GLOSS.fullmatch(text.replace(TEXT_MARK, ""))):
-            found = formula(glossed[1])
-        if found is None and (named := _NAMED.fullmatch(text.replace(TEXT_MARK, ""))):
-            found = formula(named[1])
+        bare = text.replace(TEXT_MARK, "").strip()
+        for pattern in (_GLOSS, _BESIDE, _NAMED):
+            if found is None and (named := pattern.fullmatch(bare)):
+                found = formula(named[1])
         return found is not None and same(self.formula, found)

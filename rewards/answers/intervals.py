@@ -21,8 +21,9 @@ _OR = re.compile(rf"\\cup(?![a-zA-Z])|∪|\\lor(?![a-zA-Z])|(?<![a-zA-Z\\])[{TEX
 _AND = re.compile(
     rf"\\cap(?![a-zA-Z])|\\land(?![a-zA-Z])|(?<![a-zA-Z\\])[{TEXT_MARK}]?and(?![a-zA-Z])|且|,(?![^(\[]*[)\]])"
 )
+_VARIABLE = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])")
 _LETTER = re.compile(r"[a-zA-Z](?:_\{?\w\}?)?|\\[a-z]+")
-_SIZE = re.compile(r"(?:\||\\[lr]vert)[a-zA-Z](?:\||\\[lr]vert)")
+_SIZE = re.compile(r"(?:\||\\[lr]vert)([^|]*[a-zA-Z][^|]*?)(?:\||\\[lr]vert)")
 _MEMBER = re.compile(r"^(?:[a-zA-Z]|\\[a-z]+)\\in(?![a-zA-Z])")
 _BUILDER = re.compile(r"\\\{[a-zA-Z](?:\\in\\mathbb\{R\})?(?:\\mid|\\vert|\||:)(.+)\\\}")
 _REALS = ("\\mathbb{R}", "R", "allrealnumbers", "allreals", "全体实数")
@@ -127,8 +128,8 @@ def _inequality(text: str) -> tuple[Piece, ...] | None:
         if relation == "\\ne" and _LETTER.fullmatch(left):
             return _except(right)
         end = _end(right)
-        if end is not None and _SIZE.fullmatch(left):
-            return _around_zero(relation, end)
+        if end is not None and (size := _SIZE.fullmatch(left)):
+            return _around(size[1], relation, end)
         if not _LETTER.fullmatch(left) or end is None:
             return None
         return _half_line(relation, end)
@@ -137,6 +138,25 @@ def _inequality(text: str) -> tuple[Piece, ...] | None:
         second = _inequality(" ".join(tokens[2:]))
         return None if first is None or second is None else _both(first, second)
     return None
+
+
+def _around(inside: str, relation: str, end: float) -> tuple[Piece, ...] | None:
+    """What `|ax+b|<c` or `|ax+b|>c` says of x."""
+    letters = set(_VARIABLE.findall(inside))
+    points = [value(_VARIABLE.sub(f"(0+{i})", inside)) for i in range(3)]
+    if len(letters) != 1 or any(point is None or point.imag for point in points):
+        return None
+    shift, second, third = (point.real for point in points if point is not None)
+    slope = second - shift
+    if not slope or abs(third - 2 * second + shift) > SLACK:
+        return None
+    ends = [((one.low - shift) / slope, (one.high - shift) / slope, one) for one in _around_zero(relation, end)]
+    return tuple(
+        Piece(low, high, one.low_closed, one.high_closed)
+        if slope > 0
+        else Piece(high, low, one.high_closed, one.low_closed)
+        for low, high, one in ends
+    )
 
 
 def _around_zero(relation: str, size: float) -> tuple[Piece, ...]:

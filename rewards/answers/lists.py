@@ -23,7 +23,9 @@ _STRONG = (re.compile(r";"), re.compile(r"(?<![a-zA-Z])or(?![a-zA-Z])|或者?|\\
 """What separates pairs such as `x=1, y=2` from one another."""
 _NAMED = re.compile(r"\s*([a-zA-Z]|\\[a-z]+)(?:_\{?(\w+)\}?)?\s*=\s*([^=<>]+)")
 _PREFIX = re.compile(
-    r"^(?:[A-Z](?:_\{?\w\}?|')?\s*(?=\([^()]*,)|(?:\(?[a-zA-Z](?:_\{?\w\}?)?(?:\s*,\s*[a-zA-Z])*\)?)\s*(?:=|\\in(?![a-zA-Z]))\s*(?=[\\(\[{⟨]))"
+    r"^(?:[A-Z](?:_\{?\w\}?|')?\s*(?=\([^()]*,)"
+    rf"|(?:\\(?:vec|over(?:line|rightarrow))\s*\{{?\s*\w{{1,2}}\s*\}}?|{TEXT_MARK}[a-zA-Z])\s*=\s*(?=[\\(\[{{⟨])"
+    r"|(?:\(?[a-zA-Z](?:_\{?\w\}?)?(?:\s*,\s*[a-zA-Z])*\)?)\s*(?:=\s*(?=[\\(\[{⟨])|\\in(?=\s*\\\{)\s*))"
 )
 _MATRIX = re.compile(
     r"\s*((?:-?\s*(?:\\frac\s*\{?\w+\}?\s*\{?\w+\}?|\w+(?:/\w+)?|\\lambda)|-)?)\s*(?:\\cdot\s*)?(?:[([|]\s*)?"

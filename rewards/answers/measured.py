@@ -38,6 +38,7 @@ _DIRECTION = re.compile(
     r"(?:(?:to|towards?|in|along)[ ~]+)?(?:the[ ~]+)?[a-z]+(?:[ ~]+(?:direction|axis))?$"
 )
 """Which way something points, where only its size is asked for."""
+_SAID_AGAIN = re.compile(rf",?[\s{TEXT_MARK}]+(?:or|i\.e\.,?|that is,?)(?: equivalently,?)?[\s{TEXT_MARK}]+")
 _CHAIN = re.compile(r"\\approx(?![a-zA-Z])|\\simeq(?![a-zA-Z])|\\equiv(?![a-zA-Z])|(?<![<>!=])=(?!=)")
 _PROSE = re.compile(r"(?<![\\a-zA-Z])(?!sqrt|sin|cos|tan|log|arc|frac)(?:[a-zA-Z]{4,}|to|or)(?![a-zA-Z])|[一-鿿①-⓿]")
 _YEARS = range(1500, 2100)
@@ -66,6 +67,8 @@ class Measured:
         found = quantity(text, self.task)
         if found is not None:
             return self.equals(found)
+        if _SAID_AGAIN.search(text):
+            return self._said_again([part.strip(f" {TEXT_MARK}") for part in _SAID_AGAIN.split(text)])
         links = [link.strip(f" {TEXT_MARK}") for link in _CHAIN.split(text)]
         if len(links) > 1:
             return self._same_chain(links, decide)
@@ -75,6 +78,14 @@ class Measured:
         if value(left) is not None or len(left) == 1 or _PROSE.search(text) or len(split(text).texts) > 1:
             return False
         return decide(left, self.text)
+
+    def _said_again(self, parts: list[str]) -> bool:
+        """`3/10, or 30%` says one thing twice; `3/10 or 7/10` commits to nothing."""
+        found = [one for part in parts if (one := quantity(part, self.task))]
+        if len(found) != len(parts) or not all(map(self.equals, found)):
+            return False
+        sizes = [float(one.value) * one.unit.factor for one in found]
+        return all(abs(size - sizes[0]) <= AGREEMENT * abs(sizes[0]) for size in sizes)
 
     def _same_change(self, change: str, size: str) -> bool:
         """`a decrease of 2.3%` is 2.3% less, or a change of -2.3%."""

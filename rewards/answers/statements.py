@@ -50,11 +50,14 @@ _AFTER = re.compile(
     r"|with |that |which |because |since |as |when |where |so |such that |directed |pointing "
     r"|(?:\w+er|more|less|fewer) than |left\b"
     r"|altogether|in (?:total|all)\b).*$"
+    r"|\s+of (?!them\b|these\b|those\b|\d)(?:[a-z]+ ){0,3}[a-z]+$"
+    r"|\s+(?:of (?:[a-z]+ ){1,3})?(?:is|are|was|were|will be|must be) (?:needed|required|left|produced|possible|used"
+    r"|formed|released|remaining)\b.*$"
     r"|\s+(?:in (?:total|all)|altogether|long|wide|tall|high|deep)$|[,，]\s*(?:和|与)?(?:符合|满足).*$",
     re.DOTALL,
 )
 _ITEM = re.compile(r"(?:\d{1,2}[.)]|[-*•])\s+(?=\S)")
-_PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}\W+[a-zA-Z]{2,}|[一-鿿]{2,}")
+_PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z][a-z]+\s+[a-z]{2,}|[一-鿿]{2,}")
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}|[一-鿿]{3,}")
 
 
