@@ -62,7 +62,9 @@ def _agrees(answer: str, reference: str, tolerance: float, exact_years: bool) ->
 
 
 def _says(answer: str, reference: str) -> bool:
-    """Whether a sentence comes to the same words, or the same yes or no."""
+    """Whether a sentence comes to the same words, or the same yes or no; formulas are no sentences."""
+    if "\\" in answer + reference:
+        return False
     wanted = truth(reference)
     return (
         truth(answer) is wanted if wanted is not None else bool(words(reference)) and words(answer) == words(reference)

@@ -88,14 +88,17 @@ def number_and_percent(text: str) -> tuple[Fraction, bool] | None:
     >>> number_and_percent("$1,250"), number_and_percent("There are 7 cats."), number_and_percent("It is 7 or it is 8")
     ((Fraction(1250, 1), False), (Fraction(7, 1), False), None)
     """
-    text = tidy(text[:LONGEST]).replace("\\", "")
+    written = tidy(text[:LONGEST])
+    text = written.replace("\\", "")
     if _CHAIN.search(text):
         return _chained(text)
     whole = _WHOLE.fullmatch(text)
     if not whole and DENIED.search(text):
         return None
-    led = whole or _LED.match(text)
-    stated = {_value(*one) for one in ([led.groups()] if led else _STATED.findall(text) or _ANY.findall(text))}
+    prose = "\\" not in written.replace("\\$", "").replace("\\%", "")  # of a formula a figure may be any part
+    led = whole or (_LED.match(text) if prose else None)
+    found = [led.groups()] if led else _STATED.findall(text) or (_ANY.findall(text) if prose else [])
+    stated = {_value(*one) for one in found}
     return stated.pop() if len(stated) == 1 else None
 
 
