@@ -10,7 +10,7 @@ from rewards.workbench.page import Cell, Curve, Figure, Page, Row, Table, writte
 
 LONGEST = 4000
 """Characters of a text that are shown: an endless answer must not make an endless page."""
-WIDTH, HEIGHT, LEFT, BOTTOM = 860, 240, 46, 26
+WIDTH, HEIGHT, LEFT, BOTTOM = 860, 240, 60, 26
 COLOURS = ("var(--dim)", "var(--accent)", "var(--warn)")
 
 STYLE = """
@@ -33,6 +33,7 @@ p { margin: 4px 0 0; color: var(--dim); }
 .figure span { color: var(--dim); font-size: 13px; display: block; line-height: 1.35; }
 .good b { color: var(--good); } .bad b { color: var(--bad); } .warn b { color: var(--warn); }
 .frame { margin-top: 10px; overflow-x: auto; }
+.frame:has(table:not(.wide)) { width: fit-content; max-width: 100%; }
 .frame svg { display: block; width: 100%; height: auto; padding: 12px; }
 table { border-collapse: collapse; font-size: 14px; }
 table.wide { width: 100%; }
