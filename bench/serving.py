@@ -4,7 +4,7 @@ Both are started with the same engine arguments; what our engines have besides (
 between steps, the weight transfer) counts as ours. 1, 16 and 64 clients stream chats of 64 tokens, on one server and
 then on the other, several rounds each, every round with prompts of its own; the table has the medians over rounds.
 
-    make bench                    the table, and one line of JSON in bench/results/serving.jsonl
+    make bench-serving            the table, and one line of JSON in bench/results/serving.jsonl
     python -m bench.serving --rounds 1
 """
 
