@@ -7,6 +7,7 @@
     ├─ SnapshotError        a model folder, snapshot or checkpoint is wrong           exit 2
     ├─ RewardError          a reward could not be loaded, or too many verdicts failed exit 1
     ├─ EngineError          an engine died, or broke its contract                     exit 1
+    │  └─ RequestError      a request is none that an engine can take                 exit 1
     ├─ LearnerError         a learner failed, or its loss is not a number             exit 1
     │  └─ LearnerLostError  a learner's process is gone; another one can go on        exit 1
     ├─ DeadlineError        a wait with a name took longer than it may                exit 1
@@ -56,6 +57,10 @@ class RewardError(HalyardError):
 
 class EngineError(HalyardError):
     """An engine died, or answered something that it must not."""
+
+
+class RequestError(EngineError):
+    """A request is none for an engine, which is well: too long for its window, say, or of a form that none can have."""
 
 
 class LearnerError(HalyardError):

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from halyard.cluster import processes
+from halyard.cluster import engine_options, processes
 from halyard.cluster.origin import check_origin
 from halyard.cluster.types import Completion, EngineStats, GenerationRequest
-from halyard.errors import EngineError
+from halyard.errors import EngineError, RequestError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -61,12 +61,17 @@ class EngineActor:
 
     async def start(self) -> list[int]:
         """Start vLLM on the policy in the spec's folder; returns the process ids: this one and vLLM's."""
+        from vllm.config import StructuredOutputsConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
         check_origin()
         try:
-            arguments = AsyncEngineArgs(model=str(self._spec.path), **self._spec.arguments)
+            arguments = AsyncEngineArgs(
+                model=str(self._spec.path),
+                structured_outputs_config=StructuredOutputsConfig(**engine_options.STRUCTURED),
+                **self._spec.arguments,
+            )
             self._llm = AsyncLLM.from_engine_args(arguments)
             await self._llm.update_weight_version(str(self._spec.version))
         except Exception as error:
@@ -198,7 +203,7 @@ class EngineActor:
             rendered: Any
             (rendered,) = await llm.renderer.render_cmpl_async([parsed], llm.renderer.default_cmpl_tok_params)
         except Exception as error:
-            raise EngineError(self._tell("cannot take a prompt", error)) from None
+            raise _kind(error)(self._tell("cannot take a prompt", error)) from None
         if list(rendered["prompt_token_ids"]) != list(token_ids):
             raise EngineError(
                 f"{self._spec.name} would run on other token ids than it was given: {len(token_ids)} came in, "
@@ -215,7 +220,7 @@ class EngineActor:
         try:
             return await self._live().add_request(str(next(self._numbers)), prompt, params)
         except Exception as error:
-            raise EngineError(self._tell("refused a request", error)) from None
+            raise _kind(error)(self._tell("refused a request", error)) from None
 
     async def _answer(self, sample: RequestOutputCollector) -> Any:
         """The finished output of a request; cancelling the wait gives the request up."""
@@ -232,9 +237,18 @@ class EngineActor:
         return f"{self._spec.name} {what}: {type(cause).__name__}: {cause}. Its log: {self._spec.log}"
 
 
+def _kind(error: Exception) -> type[EngineError]:
+    """Whether vLLM refused a request, which its grammars do with a ValueError, or failed at it."""
+    from vllm.exceptions import VLLMClientError
+
+    return RequestError if isinstance(error, VLLMClientError | ValueError) else EngineError
+
+
 def _params(request: GenerationRequest, seed: int) -> SamplingParams:
     from vllm import SamplingParams
+    from vllm.sampling_params import StructuredOutputsParams
 
+    schema = request.json_schema
     return SamplingParams(
         temperature=request.temperature,
         top_p=request.top_p,
@@ -243,6 +257,7 @@ def _params(request: GenerationRequest, seed: int) -> SamplingParams:
         logprobs=0,
         flat_logprobs=True,
         detokenize=False,
+        structured_outputs=None if schema is None else StructuredOutputsParams(json=dict(schema)),
     )
 
 

@@ -15,6 +15,9 @@ from model.vllm_plugin import by_family, by_transformers
 _BLOCK = 32
 """Tokens of a block of the key-value cache: prompts share whole blocks, so small ones share more."""
 
+STRUCTURED: Mapping[str, Any] = {"backend": "guidance", "disable_any_whitespace": True}
+"""How vLLM holds answers to a form. Free to put white space anywhere, a small policy may write nothing else to the
+end of its tokens."""
 _NOT_ARCHITECTURE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
 _FILES = ("tokenizer.json", "preprocessor_config.json", "processor_config.json", "chat_template.jinja")
 

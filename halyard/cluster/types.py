@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,8 @@ class GenerationRequest:
     """One prompt, to be answered once for each of `seeds`.
 
     `token_ids` [prompt tokens] hold the image placeholders already expanded, as the learner sees them;
-    `images` are in the order of their placeholders, sent once for all samples.
+    `images` are in the order of their placeholders, sent once for all samples. Answers are held to `json_schema`,
+    where there is one; their log-probs are then of the tokens that it leaves.
     """
 
     id: str
@@ -27,6 +28,7 @@ class GenerationRequest:
     max_tokens: int
     temperature: float = 1.0
     top_p: float = 1.0
+    json_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

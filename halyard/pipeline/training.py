@@ -13,10 +13,10 @@ import sft.loop
 from configs.judge import JudgeTerm
 from configs.rewards import all_terms
 from configs.stages import RlStage, SftStage
-from halyard.cluster.openai_endpoint import serve_openai
 from halyard.data.mixture import Mixture
 from halyard.durable import sha256
 from halyard.errors import LearnerLostError
+from halyard.pipeline.judge_endpoint import serve_openai
 from halyard.pipeline.walk import starting_model
 from halyard.runs.atomic import new_folder
 from halyard.runs.folder import fingerprint

@@ -9,8 +9,8 @@ import re
 import pytest
 from PIL import Image
 from support.chat_server import Asked, Reply, rules, says
-from support.judge_attacks import ATTACKS
 
+from bench.judge_attacks import ATTACKS
 from halyard.data.images import from_data_uri
 from halyard.data.types import ImageRef
 

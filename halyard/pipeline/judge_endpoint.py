@@ -1,7 +1,7 @@
 """A chat-completions endpoint in OpenAI's shape over an engine of the run, on this machine's loopback.
 
-It is how a judge that the pipeline trained is asked: by the same HTTP client as one from elsewhere. Text
-messages only, answers without reasoning, no streaming, no structured output.
+It is how a judge that the pipeline trained is asked: by the same HTTP client as one from elsewhere. Texts and images
+go in, answers without reasoning come out, held to a JSON schema where one is asked for; no streaming.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,42 +20,33 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from configs.serving import LimitsConfig
 from halyard.cluster.types import Completion, GenerationRequest
 from halyard.cluster.waits import waiting
-from halyard.errors import DeadlineError, EngineError
-from model.render import ChatMessage
+from halyard.errors import DataError, DeadlineError, EngineError, RequestError
+from serving.errors import Refusal
+from serving.fetch import Fetcher
+from serving.images import Images
+from serving.json_schema import check_schema
+from serving.schema import Message, ResponseFormat
 
 if TYPE_CHECKING:
     from halyard.cluster.engine import Engine
-    from model.render import Renderer
+    from model.render import ChatMessage, Renderer
 
 _START_SECONDS = 30
 _DEFAULT_MAX_TOKENS = 64
-
-
-class TextMessage(BaseModel):
-    """One turn, as text."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-class PlainText(BaseModel):
-    """The one form of answers that is served."""
-
-    type: Literal["text"]
+_MOST_IMAGES = 1000
+"""Of one question: more than any prompt that the run itself can have has."""
 
 
 class ChatRequest(BaseModel):
-    """The part of OpenAI's request that is served; what else a client sends is left alone.
-
-    A form that answers are to have cannot be left alone: a client that asks for one relies on it.
-    """
+    """The part of OpenAI's request that is served; what else a client sends is left alone."""
 
     model_config = ConfigDict(extra="ignore")
 
     model: str
-    messages: Annotated[list[TextMessage], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1)]
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -64,7 +55,22 @@ class ChatRequest(BaseModel):
     n: Annotated[int, Field(ge=1, le=64)] = 1
     logprobs: bool = False
     stream: Literal[False] = False
-    response_format: PlainText | None = None
+    response_format: ResponseFormat | None = None
+
+    @property
+    def json_schema(self) -> Mapping[str, Any] | None:
+        """What the answers are to be; None leaves them free.
+
+        Raises:
+            Refusal: no grammar can be made of the schema.
+        """
+        form = self.response_format
+        if form is None or form.type == "text":
+            return None
+        if form.json_schema is None:
+            return {"type": "object"}
+        check_schema(form.json_schema.schema_)
+        return form.json_schema.schema_
 
 
 @asynccontextmanager
@@ -97,12 +103,17 @@ class _Server(uvicorn.Server):
 def _app(engine: Engine, renderer: Renderer, model_name: str) -> FastAPI:
     app = FastAPI(openapi_url=None)
     numbers = itertools.count()
+    images = Images(LimitsConfig(images=_MOST_IMAGES), Fetcher(()))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"][1:])
-        return _refusal(400, f"{place}: {first['msg']}", "invalid_request_error")
+        return _refused(Refusal(400, f"{place}: {first['msg']}"))
+
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, error: Refusal) -> JSONResponse:
+        return _refused(error)
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -111,30 +122,51 @@ def _app(engine: Engine, renderer: Renderer, model_name: str) -> FastAPI:
     @app.post("/v1/chat/completions")
     async def chat(asked: ChatRequest) -> Any:
         if asked.model != model_name:
-            return _refusal(404, f"there is no model {asked.model!r} here, only {model_name!r}", "not_found_error")
+            raise Refusal(404, f"there is no model {asked.model!r} here, only {model_name!r}")
         number = next(numbers)
-        try:
-            completions = await engine.generate(_request(asked, renderer, number))
-        except DeadlineError as error:
-            return _refusal(504, str(error), "server_error")
-        except EngineError as error:
-            return _refusal(500, str(error), "server_error")
-        return _response(asked, completions, renderer, number)
+        request = _request(asked, await images.chat(asked.messages), renderer, number)
+        return _response(asked, await _answers(engine, request), renderer, number)
 
     return app
 
 
-def _request(asked: ChatRequest, renderer: Renderer, number: int) -> GenerationRequest:
-    chat = [ChatMessage(message.role, message.content) for message in asked.messages]
-    rendered = renderer.prompt(chat, thinking=False)
+async def _answers(engine: Engine, request: GenerationRequest) -> Sequence[Completion]:
+    """What the engine answers.
+
+    Raises:
+        Refusal: it does not; 400 says that the question is at fault, and that another try would not help.
+    """
+    try:
+        return await engine.generate(request)
+    except RequestError as error:
+        raise Refusal(400, str(error)) from error
+    except DeadlineError as error:
+        raise Refusal(504, str(error)) from error
+    except EngineError as error:
+        raise Refusal(500, str(error)) from error
+
+
+def _request(asked: ChatRequest, chat: Sequence[ChatMessage], renderer: Renderer, number: int) -> GenerationRequest:
+    """The question as the engine takes it.
+
+    Raises:
+        Refusal: the judge takes no images, the chat ends with the assistant, or the schema is none.
+    """
+    schema = asked.json_schema
+    try:
+        rendered = renderer.prompt(chat, thinking=False)
+    except DataError as error:
+        raise Refusal(400, str(error), param="messages") from error
     first = number if asked.seed is None else asked.seed
     return GenerationRequest(
         id=f"chat-{number}",
         token_ids=tuple(rendered.token_ids.tolist()),
+        images=rendered.images,
         seeds=tuple(range(first, first + asked.n)),
         max_tokens=asked.max_completion_tokens or asked.max_tokens or _DEFAULT_MAX_TOKENS,
         temperature=asked.temperature,
         top_p=asked.top_p,
+        json_schema=schema,
     )
 
 
@@ -162,6 +194,5 @@ def _choice(index: int, completion: Completion, renderer: Renderer, with_logprob
     }
 
 
-def _refusal(status: int, message: str, kind: str) -> JSONResponse:
-    error = {"message": message, "type": kind, "param": None, "code": None}
-    return JSONResponse({"error": error}, status_code=status)
+def _refused(refusal: Refusal) -> JSONResponse:
+    return JSONResponse(refusal.body, status_code=refusal.status)

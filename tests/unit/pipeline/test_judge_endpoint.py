@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import io
 from types import SimpleNamespace
 
 import httpx2
 import numpy as np
 import pytest
+from PIL import Image
 
-from halyard.cluster.openai_endpoint import serve_openai
 from halyard.cluster.types import Completion
-from halyard.errors import DeadlineError, EngineError
+from halyard.data.images import to_data_uri
+from halyard.errors import DataError, DeadlineError, EngineError, RequestError
+from halyard.pipeline.judge_endpoint import serve_openai
 
 
 class Engine:
@@ -36,12 +39,15 @@ class Engine:
 
 
 class Renderer:
-    """One token a word; ids are read back in brackets."""
+    """One token a word; ids are read back in brackets. It sees one image, and no more."""
 
     def prompt(self, chat, *, thinking):
         assert not thinking
         words = " ".join(f"{message.role}: {message.text}" for message in chat).split()
-        return SimpleNamespace(token_ids=np.arange(len(words)))
+        images = tuple(image for message in chat for image in message.images)
+        if len(images) > 1:
+            raise DataError("too many images")
+        return SimpleNamespace(token_ids=np.arange(len(words)), images=images)
 
     def decode(self, ids):
         return "".join(f"[{token}]" for token in ids)
@@ -96,13 +102,49 @@ async def test_without_a_seed_requests_differ(client, engine):
     assert engine.requests[0].seeds != engine.requests[1].seeds
 
 
+SCHEMA = {"type": "object", "properties": {"answer": {"enum": ["yes", "no"]}}, "required": ["answer"]}
+FILE = io.BytesIO()
+Image.new("RGB", (3, 2), "red").save(FILE, "PNG")
+IMAGE = {"type": "image_url", "image_url": {"url": to_data_uri(FILE.getvalue(), "png")}}
+
+
+def form(schema):
+    return {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": schema}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "held"),
+    [(None, None), ({"type": "text"}, None), ({"type": "json_object"}, {"type": "object"}), (form(SCHEMA), SCHEMA)],
+)
+async def test_answers_are_held_to_the_form_that_was_asked_for(client, engine, asked, held):
+    assert (await client.post("/chat/completions", json=body(response_format=asked))).status_code == 200
+    assert engine.requests[0].json_schema == held
+
+
+async def test_images_come_with_the_turn_they_belong_to(client, engine):
+    content = [IMAGE, {"type": "text", "text": "Is it red?"}]
+    answer = await client.post("/chat/completions", json=body(messages=[{"role": "user", "content": content}]))
+    assert answer.status_code == 200
+    ((seen,),) = [request.images for request in engine.requests]
+    assert (seen.size, seen.getpixel((0, 0))) == ((3, 2), (255, 0, 0))
+
+
+def shown(*urls):
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return {"messages": [{"role": "user", "content": [*parts, {"type": "text", "text": "red?"}]}]}
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "words"),
     [
+        (shown("https://example.com/a.png"), 400, "images by URL are not allowed here"),
+        (shown("data:image/png;base64,AAAA"), 400, "cannot be read"),
+        (shown(*[IMAGE["image_url"]["url"]] * 2), 400, "too many images"),
+        ({"response_format": form({"$ref": "#"})}, 400, "refers to itself without end"),
         ({"messages": []}, 400, "messages: List should have at least 1 item"),
         ({"temperature": -1}, 400, "temperature"),
         ({"stream": True}, 400, "stream"),
-        ({"response_format": {"type": "json_schema", "json_schema": {}}}, 400, "response_format.type"),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, 400, "response_format.json_schema.schema"),
         ({"model": "gpt"}, 404, "no model 'gpt' here, only 'judge'"),
     ],
 )
@@ -112,12 +154,21 @@ async def test_refusals_have_openais_shape(client, changes, status, words):
     assert words in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize(("failure", "status"), [(EngineError("it died"), 500), (DeadlineError("too slow"), 504)])
-async def test_a_failure_of_the_engine_is_the_servers(client, engine, failure, status):
+@pytest.mark.parametrize(
+    ("failure", "status", "kind"),
+    [
+        (EngineError("it died"), 500, "server_error"),
+        (DeadlineError("too slow"), 504, "server_error"),
+        (RequestError("the prompt is too long"), 400, "invalid_request_error"),
+    ],
+)
+async def test_a_failure_of_the_engine_is_the_servers_and_what_it_cannot_take_the_clients(
+    client, engine, failure, status, kind
+):
     engine.failure = failure
     answer = await client.post("/chat/completions", json=body())
     assert answer.status_code == status
-    assert answer.json()["error"] == {"message": str(failure), "type": "server_error", "param": None, "code": None}
+    assert answer.json()["error"] == {"message": str(failure), "type": kind, "param": None, "code": None}
 
 
 async def test_the_models_are_listed(client):
