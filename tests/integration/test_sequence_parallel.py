@@ -79,8 +79,7 @@ def refusal(rank: int, config: LearnerConfig, task: Task) -> str:
 # What is expected of them -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2, 3])
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(("stage", "checkpointing"), [(0, True), (1, False), (2, False), (3, True)])
 def test_images_train_as_by_plain_pytorch(ranks: Ranks, vision: Problem, stage: Any, checkpointing: bool) -> None:
     config = LearnerConfig(ranks=2, sequence_parallel=2, zero_stage=stage, activation_checkpointing=checkpointing)
     assert_as_by_the_book(ranks.run(train, config, vision.task, vision.steps, SHARED), vision.reference)
