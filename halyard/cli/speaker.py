@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
+from model.families import family_of
+from model.hidden import silent_token
 from model.load import load_policy, load_processor
 from model.render import ChatMessage, Rendered, Renderer
 
@@ -50,25 +53,28 @@ class Speaker:
     @torch.inference_mode()
     def tokens(self, prompt: Rendered) -> Iterator[int]:
         """Sampled tokens up to the end of the turn, which is left out."""
-        device = self.policy.device
-        ids = torch.as_tensor(prompt.token_ids, device=device)[None]
-        inputs = (
-            {"pixel_values": torch.as_tensor(prompt.pixel_values, dtype=self.policy.dtype, device=device)}
-            if (prompt.pixel_values is not None)
-            else {}
+        policy, family, silent = self.policy, family_of(self.policy), silent_token(self.policy)
+        decoder: Any = policy.get_decoder()
+        head: Any = policy.get_output_embeddings()
+        ids = torch.as_tensor(prompt.token_ids, device=policy.device)[None]
+        pixels, grids = (
+            None if seen is None else torch.as_tensor(seen, dtype=dtype, device=policy.device)
+            for seen, dtype in ((prompt.pixel_values, policy.dtype), (prompt.image_grids, torch.long))
         )
-        if prompt.image_grids is not None:
-            inputs["image_grids"] = torch.as_tensor(prompt.image_grids, device=device)
-        position, cache = 0, None
+        counted = torch.arange(ids.shape[1], device=policy.device)[None]
+        positions, cache = family.positions(policy.config, ids, counted, grids), None
         for _ in range(self.max_tokens):
-            positions = torch.arange(position, position + ids.shape[1], device=device)[None]
-            out = self.policy(input_ids=ids, position_ids=positions, past_key_values=cache, use_cache=True, **inputs)
-            token = self._draw(out.logits[0, -1].float())
+            inputs = family.decoder_inputs(policy, ids, positions, pixels, grids)
+            out = decoder(**inputs, past_key_values=cache, use_cache=True)
+            logits = head(out.last_hidden_state[:, -1])[0].float()
+            if silent is not None:
+                logits[silent] = -torch.inf
+            token = self._draw(logits)
             if token == self.renderer.eos_token_id:
                 return
             yield token
-            position, cache, inputs = position + ids.shape[1], out.past_key_values, {}
-            ids = torch.tensor([[token]], device=device)
+            ids, pixels, grids, cache = torch.tensor([[token]], device=policy.device), None, None, out.past_key_values
+            positions = positions.amax(dim=-1, keepdim=True) + 1
 
     def _draw(self, logits: torch.Tensor) -> int:
         if self.temperature == 0:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.tiny_families import FAMILIES
 from typer.testing import CliRunner
 
 from halyard.cli.chat import Conversation
 from halyard.cli.main import app
 from halyard.cli.speaker import Speaker
 from model.build import build
+from model.hidden import hidden_states
 from model.render import ChatMessage
 
 
@@ -40,6 +42,24 @@ def test_the_answer_is_what_the_policy_gives_without_a_cache(nano: Path) -> None
                 break
             ids.append(token)
             expected.append(token)
+    assert list(speaker.tokens(prompt)) == expected
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_other_families_answer_what_the_learner_gives_without_a_cache(family: str, tmp_path: Path) -> None:
+    speaker = Speaker.load(FAMILIES[family](tmp_path), max_tokens=4, temperature=0.0, seed=0)
+    pictures = tuple(
+        Image.effect_mandelbrot(size, (-2, -1.5, 1, 1.5), 50).convert("RGB") for size in ((150, 100), (90, 90))
+    )
+    prompt = speaker.renderer.prompt([ChatMessage("user", "Which?", images=pictures)], thinking=False)
+    seen = [None if value is None else torch.from_numpy(value) for value in (prompt.pixel_values, prompt.image_grids)]
+    head: Any = speaker.policy.get_output_embeddings()
+    expected, ids = [], torch.from_numpy(prompt.token_ids)[None]
+    with torch.no_grad():
+        for _ in range(4):
+            states = hidden_states(speaker.policy, ids, torch.arange(ids.shape[1])[None], *seen).states
+            expected.append(int(head(states[-1:]).argmax()))
+            ids = torch.cat([ids, torch.tensor([expected[-1:]])], dim=1)
     assert list(speaker.tokens(prompt)) == expected
 
 
