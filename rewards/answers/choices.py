@@ -113,7 +113,7 @@ def _same_text(kind: Kind, wanted: str, text: str) -> bool:
 
 def _bare(answer: str) -> str:
     text = spaced(tidy(answer)).replace(TEXT_MARK, " ").replace("**", "").strip()
-    text = " ".join(text.split())
+    text = " ".join(text.split()).removeprefix("\\{").removesuffix("\\}").strip()
     return _RULED_OUT.sub("", _CORRECT.sub("", _LEAD.sub("", text))).strip().rstrip(".")
 
 

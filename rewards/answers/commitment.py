@@ -61,7 +61,7 @@ _LABEL = re.compile(
     r"(?:is|(?:would|must|should|has to|can only) be|:|=|：|\n)"
     r"|答案\s*(?:是|为|:|：)|(?:故|因此|所以|应)(?:答案)?选(?:择|项)?|####"
     r"|\b(?:choose|select|pick|go with|opt for)(?= (?:option |answer )?\(?[A-J]\b))"
-    r"[\s:：*]*(?:(?:therefore|thus|then|hence|simply)\s+)?(?:option\s+|选项?)?"
+    r"[\s:：*}]*(?:(?:therefore|thus|then|hence|simply)\s+)?(?:option\s+|选项?)?"
     r"((?:[^\n。.]|\.(?=\S))+)",
     re.IGNORECASE,
 )

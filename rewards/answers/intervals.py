@@ -27,6 +27,7 @@ _SIZE = re.compile(r"(?:\||\\[lr]vert)([^|]*[a-zA-Z][^|]*?)(?:\||\\[lr]vert)")
 _MEMBER = re.compile(r"^(?:[a-zA-Z]|\\[a-z]+)\\in(?![a-zA-Z])")
 _BUILDER = re.compile(r"\\\{[a-zA-Z](?:\\in\\mathbb\{R\})?(?:\\mid|\\vert|\||:)(.+)\\\}")
 _REALS = ("\\mathbb{R}", "R", "allrealnumbers", "allreals", "全体实数")
+_SIGNED = re.compile(r"(?:all|any)?(?:real)?(positive|negative|nonnegative|nonpositive)(?:real)?(?:number|real)s?")
 _ALL_BUT = re.compile(r"all(?:real)?(?:number|real)s?(?:except|but|otherthan)(?:for)?(?:[a-zA-Z]=)?(.+)")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
 SLACK = 1e-9
@@ -80,6 +81,9 @@ def _single(text: str) -> tuple[Piece, ...] | None:
     text = _MEMBER.sub("", compact(text.strip(f" {TEXT_MARK}")))
     if text.replace(TEXT_MARK, "") in _REALS:
         return ALL
+    if found := _SIGNED.fullmatch(text.replace(TEXT_MARK, "").replace("non-", "non")):
+        closed, above = found[1].startswith("non"), found[1] in ("positive", "nonnegative")
+        return (Piece(0.0, inf, closed, False) if above else Piece(-inf, 0.0, False, closed),)
     if found := _ALL_BUT.fullmatch(text.replace(TEXT_MARK, "")):
         return _except(found[1])
     reals, minus, points = text.partition("\\setminus")

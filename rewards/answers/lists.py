@@ -23,7 +23,7 @@ _STRONG = (re.compile(r";"), re.compile(r"(?<![a-zA-Z])or(?![a-zA-Z])|或者?|\\
 """What separates pairs such as `x=1, y=2` from one another."""
 _NAMED = re.compile(r"\s*([a-zA-Z]|\\[a-z]+)(?:_\{?(\w+)\}?)?\s*=\s*([^=<>]+)")
 _PREFIX = re.compile(
-    r"^(?:[A-Z](?:_\{?\w\}?|')?\s*(?=\([^()]*,)"
+    r"^(?:[A-Z](?:_\{?\w\}?|')?\s*(?=\([^()]*,[^()]*(?:\([^()]*\)[^()]*)*\)$)"
     rf"|(?:\\(?:vec|over(?:line|rightarrow))\s*\{{?\s*\w{{1,2}}\s*\}}?|{TEXT_MARK}[a-zA-Z])\s*=\s*(?=[\\(\[{{⟨])"
     r"|(?:\(?[a-zA-Z](?:_\{?\w\}?)?(?:\s*,\s*[a-zA-Z])*\)?)\s*(?:=\s*(?=[\\(\[{⟨])|\\in(?=\s*\\\{)\s*))"
 )
@@ -34,6 +34,8 @@ _MATRIX = re.compile(
     re.DOTALL,
 )
 _BUILT = re.compile(r"\\\{\s*([a-z])\s*(?:\\mid|\\vert|\||:)\s*(\1\s*=[^<>]*)\\\}")
+POINT = re.compile(r"\s*([A-Z])\s*(\([^()]*,[^()]*(?:\([^()]*\)[^()]*)*\))\s*")
+"""A point with its name, A(1, 2)."""
 _NUMBERED = re.compile(r"(?:^|\s)\(?(\d)[.)]\s+")
 _LABELS = re.compile(r"^(?:both|either)\s+", re.IGNORECASE)
 
@@ -49,7 +51,7 @@ class Parts(NamedTuple):
 def split(text: str) -> Parts:
     """The parts of a spaced form at its own commas, words and brackets; one part if it has none."""
     text = _PREFIX.sub("", text.strip())
-    if found := _BUILT.fullmatch(text):
+    if text.startswith("\\{") and (found := _BUILT.fullmatch(text)):
         text = found[2]
     if coordinates := components(text):
         return Parts(coordinates, "\\langle")
@@ -81,7 +83,7 @@ def _brackets(text: str) -> tuple[str, str] | None:
 
 
 def _top_level(text: str) -> Parts:
-    for strong in _STRONG:
+    for strong in _STRONG if text.count("=") > 3 else ():
         several = strong.split(text)
         if len(several) > 1 and all(part.count("=") > 1 for part in several):
             return Parts([part.strip(f" {TEXT_MARK}.,") for part in several], alternatives=strong is not _STRONG[0])
@@ -120,6 +122,9 @@ def expanded(parts: list[str]) -> list[str]:
 
 def values(parts: list[str]) -> tuple[list[str], list[str]]:
     """The names and the values of parts like `x=1`; no names where they are several values of one thing."""
+    points = [POINT.fullmatch(part) for part in parts]
+    if len(points) > 1 and all(points):
+        return [one[1] for one in points if one], [one[2] for one in points if one]
     named = [_NAMED.fullmatch(part) for part in parts]
     if all(named):
         found = [one for one in named if one]
@@ -146,11 +151,11 @@ class Listed:
     def same(self, answer: str, decide: Decide) -> bool | None:
         """Whether the answer has these parts."""
         text = _LABELS.sub("", spaced(answer).lstrip(TEXT_MARK + " "))
-        found = split(_numbered(text) if self.ordered else text.replace("\\to ", ", "))
+        found = split(_numbered(text.replace("\\to ", ", ")))
         if found.alternatives and not self.alternatives:
             return False
         names, parts = values(expanded(found.texts))
-        if names:
+        if names and (self.names or names[0].islower() or names[0][0] == "\\"):
             return self._by_name(dict(zip(names, parts, strict=True)), decide)
         if self.names and found.form not in ("(", "\\langle", ""):
             return False

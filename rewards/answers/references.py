@@ -50,7 +50,7 @@ _LETTERS = re.compile(r"(?:[^\W\d_]|[ ,'-])*\.?")
 _BEGINS = re.compile(r"[^\W\d_]{3}|[A-Z]-?[a-z]|[一-鿿]|[^\W\d_]+ ")
 _SPACED_WORDS = re.compile(r"[^\W\d_]+(?: [^\W_]+)+|(?:sp|[A-Za-z]{2,}-?)\^?\d")
 _FUNCTION = re.compile(r"(?:sin|cos|tan|cot|sec|csc|ln|log|exp|sqrt|max|min|det|arc\w*)(?![a-z])")
-_BUILDER = re.compile(r"\\\{[^{}]*?(?:\\mid|\\vert|\||:)")
+_BUILDER = re.compile(r"\\\{(?:[^{}]|\\mathbb\s?\{[A-Z]\})*?(?:\\mid|\\vert|\||:)")
 _SHARE = re.compile(r"percent|per cent|%|百分", re.IGNORECASE)
 
 
@@ -195,7 +195,7 @@ class _Reader:
         form = spaced(text)
         if form.startswith("\\{") and not _BUILDER.match(form) and "\\cup" not in form:
             return None
-        if not re.search(r"[<>\[\]()]|\\[lgn]e(?![a-z])|\\mathbb|all\s+(?:real|number)", form):
+        if not re.search(r"[<>\[\]()]|\\[lgn]e(?![a-z])|\\mathbb|all\s+(?:\w+\s+)?(?:real|number)", form):
             return None
         pieces = intervals.region(form)
         if pieces is None:
@@ -209,7 +209,7 @@ class _Reader:
     def _named(self, text: str, depth: int) -> Kind | None:
         r"""`x=1, y=2` and `x=1 or x=2`."""
         found = lists.split(spaced(text))
-        if len(found.texts) < 2 or found.form or "=" not in text:
+        if len(found.texts) < 2 or found.form or not ("=" in text or lists.POINT.fullmatch(found.texts[0])):
             return None
         names, parts = lists.values(lists.expanded(found.texts))
         if parts == found.texts or (depth and not names):

@@ -27,33 +27,11 @@ _IRREGULAR = {
     "indices": "index", "axes": "axis", "foci": "focus", "radii": "radius", "alveoli": "alveolus", "men": "man",
     "women": "woman", "children": "child", "people": "person", "feet": "foot", "teeth": "tooth", "mice": "mouse",
 }  # fmt: skip
-_GENERIC = frozenset(
-    (
-        "triangle",
-        "angle",
-        "number",
-        "reaction",
-        "bond",
-        "bonding",
-        "process",
-        "function",
-        "compound",
-        "force",
-        "rock",
-        "lens",
-        "mirror",
-        "gas",
-        "metal",
-        "motion",
-        "energy",
-        "wave",
-        "ion",
-        "state",
-        "phase",
-        "effect",
-        "cycle",
-    )
-)
+_GENERIC = frozenset((
+    "triangle", "angle", "number", "reaction", "bond", "bonding", "process", "function", "compound", "force", "rock",
+    "lens", "mirror", "gas", "metal", "motion", "energy", "wave", "ion", "state", "phase", "effect", "cycle",
+    "radiation",
+))  # fmt: skip
 """Nouns that add nothing to an adjective: `endothermic` is `an endothermic reaction`."""
 _VERBS = frozenset(("increase", "decrease", "double", "triple", "halve", "converge", "diverge", "rise", "fall"))
 LONGEST_SUBJECT = 6
