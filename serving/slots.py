@@ -132,4 +132,4 @@ class Slot:
         """What it is doing, in a word."""
         if self.target is not None:
             return "draining" if self.in_flight else "loading" if self.engine.alive else "starting"
-        return "serving" if self.engine.alive else "dead"
+        return "serving" if self.engine.alive else "dead" if self.last else "empty"

@@ -11,7 +11,13 @@ from serving.dashboard.parts import ago, card, chip, clock, div, duration, numbe
 from serving.dashboard.view import Panel
 from serving.slots import Swap
 
-_TONES = {"serving": "good", "loading": "accent live", "draining": "accent live", "starting": "accent live"}
+_TONES = {
+    "empty": "",
+    "serving": "good",
+    "loading": "accent live",
+    "draining": "accent live",
+    "starting": "accent live",
+}
 _SHOWN = 12
 
 
@@ -20,6 +26,7 @@ class _Engine:
     name: str
     state: str
     snapshot: str | None
+    adapters: tuple[str, ...]
     target: str | None
     in_flight: int
     silent: float | None
@@ -40,6 +47,7 @@ class Engines(Panel):
                 name=slot.engine.name,
                 state=slot.state(),
                 snapshot=slot.engine.snapshot.id if slot.engine.snapshot else None,
+                adapters=tuple(slot.engine.adapters),
                 target=slot.target.id if slot.target else None,
                 in_flight=slot.in_flight,
                 silent=round(slot.silent_for()) if slot.in_flight and slot.engine.alive else None,
@@ -58,7 +66,7 @@ class Engines(Panel):
         with div("columns"):
             for engine in engines:
                 _draw_engine(engine, width=12 // min(3, len(engines)))
-            _draw_swaps([Swap(**swap) for swap in swaps])
+            _draw_swaps([Swap(**swap) for swap in swaps], idle=not self.view.desk.service.catalogue.all())
             if vital is not None:
                 self._draw_run(vital)
 
@@ -104,6 +112,8 @@ def _draw_engine(engine: _Engine, width: int) -> None:
             chip(engine.state, _TONES.get(engine.state, "bad"))
         with div("stack").style("gap: 3px"):
             text(engine.snapshot or "holds nothing yet", "mono wrap")
+            for adapter in engine.adapters:
+                text(f"+ {adapter}", "mono soft small wrap")
             if engine.target:
                 text(f"takes {engine.target}", "soft small wrap")
             said = f"{engine.in_flight} answers in flight"
@@ -112,11 +122,12 @@ def _draw_engine(engine: _Engine, width: int) -> None:
             text(said, "soft small num")
 
 
-def _draw_swaps(swaps: list[Swap]) -> None:
+def _draw_swaps(swaps: list[Swap], *, idle: bool) -> None:
     hint = "drain: until what was in flight had ended; load: reading the weights; held: requests that waited for it."
     with card("Changes of weights", hint=hint):
         if not swaps:
-            text("None yet: the first engine is starting, which takes 15 to 30 seconds.", "soft")
+            why = "no snapshot is there to serve" if idle else "the first engine starts, which takes 15 to 30 seconds"
+            text(f"None yet: {why}.", "soft")
             return
         rows = [
             (

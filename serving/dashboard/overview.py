@@ -168,10 +168,10 @@ class Overview(Panel):
     def _draw_runs(self, runs: Sequence[RunView]) -> None:
         if len(runs) < 2 and not self.view.may("operate"):
             return
-        with card("All runs") as head, div("stack"):
+        with card("All runs") as head, div("stack runs"):
             for run in runs:
                 with div("bits").style("cursor: pointer").on("click", partial(self._to_run, run)):
-                    text(run.name, "mono").style("min-width: 160px")
+                    text(run.name, "mono run-name")
                     chip(run.state, STATES[run.state])
                     text(f"{run.stage or 'no stage yet'} · {ago(run.updated)}", "soft small clip")
         if self.view.may("operate"):

@@ -109,6 +109,7 @@ class Frame:
     async def _turned(self, event: events.ValueChangeEventArguments) -> None:
         self._current = str(event.value)
         if self._panels:
+            _to_top()
             await self._panels[self._current].refresh()
 
     def _go(self, name: str) -> None:
@@ -123,8 +124,14 @@ class Frame:
         self._view.run, self._view.stage, self._view.step = event.value, None, None
         for panel in self._panels.values():
             panel.forget()
+        _to_top()
         await self._refresh()
 
     async def _turn_light(self) -> None:
         dark = await ui.run_javascript("document.body.classList.contains('body--dark')")
         self._dark.set_value(not dark)
+
+
+def _to_top() -> None:
+    """What is turned to is seen from its beginning."""
+    ui.run_javascript("window.scrollTo(0, 0)")

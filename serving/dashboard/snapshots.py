@@ -103,6 +103,8 @@ class Snapshots(Panel):
                         chip("served by " + ", ".join(row.engines), "good")
                     if one.role != "policy":
                         chip(one.role)
+                    if one.base is not None:
+                        chip(f"adapter over {one.base.version if one.base.run == one.run else one.base.id}")
                     with div("bits push").style("gap: 6px"):
                         if may:
                             button("Promote", on_click=lambda: self._orders.promote(one))

@@ -58,7 +58,7 @@ class View:
         """Why there is no run to show."""
         if self.desk.service.catalogue.all():
             return "single snapshots are served here, without a run to show; see Snapshots and Chat"
-        return f"there is no run in {self.desk.service.runs.root} yet; its snapshots are served as it makes them"
+        return f"there is no run in {self.desk.service.runs.root} yet; nothing is served until one has a snapshot"
 
     async def look(self) -> None:
         """Read the runs anew; where none was chosen, the newest that is served is."""

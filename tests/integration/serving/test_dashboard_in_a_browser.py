@@ -96,6 +96,12 @@ def test_a_click_through_the_run(browser: Browser, watched: str, width: int) -> 
     expect(page.get_by_text("step 2 of 3")).to_be_visible(timeout=PATIENCE)
     turn(page, "Snapshots")
     expect(page.locator(".version")).to_have_count(2, timeout=PATIENCE)
+    turn(page, "Overview")
+    page.get_by_role("button", name="Start a run").click()
+    page.get_by_label("overrides").fill("verifiable-rl.stepz=4")
+    expect(page.get_by_role("alert")).to_contain_text("stepz is not a known key; did you mean steps?", timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Cancel").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
     assert wrong == []
     page.close()

@@ -60,7 +60,7 @@ async def test_a_service_is_ready_once_the_first_run_has_a_snapshot(tmp_path: Pa
     service = Service([root], tmp_path / "state", [HeldEngine()], ServingConfig(scan_seconds=0.05))
     await service.start()
     try:
-        assert not service.pool.ready
+        assert (service.pool.ready, service.pool.slots[0].state()) == (False, "empty")
         with pytest.raises(Refusal, match="there is no run first here, only none yet"):
             service.resolve("first@latest", Exchange("1", "POST", "/"))
         write_snapshot(begun(root, "first"), "01-a")
