@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from halyard.errors import ConfigError
 from halyard.runs.atomic import write_text
-from serving.catalogue import COMPUTED, NAME, Catalogue, Snapshot, split_name
+from serving.catalogue import COMPUTED, Catalogue, Snapshot, split_name
 from serving.errors import Refusal
+from serving.places import NAME
 
 _KEPT_CHANGES = 100
 

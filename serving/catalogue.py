@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,8 @@ from typing import Any
 from halyard.errors import ConfigError, SnapshotError
 from model.adapter import is_adapter, named_base, read_adapter, refuse_misfit
 from model.snapshot import MANIFEST, Manifest, read_manifest, verify
+from serving.places import NAME, is_root, is_run, run_name, runs_in, snapshot_folders
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-"""What runs, versions and aliases may be called."""
-RECIPE = "recipe.json"
 COMPUTED = ("latest", "best")
 RESERVED = (*COMPUTED, "stable")
 """Names that stand for no version."""
@@ -76,12 +73,12 @@ class Catalogue:
         Raises: ConfigError where a path is none of these, or two have one name.
         """
         self._root = paths[0].absolute() if len(paths) == 1 and is_root(paths[0]) else None
-        self._sources = [] if self._root else [(_run_name(path), path.absolute()) for path in paths]
+        self._sources = [] if self._root else [(run_name(path), path.absolute()) for path in paths]
         self._snapshots: dict[str, Snapshot] = {}
         self._gone: set[str] = set()
         self._verified: dict[str, object] = {}
         self.problems: dict[Path, str] = {}
-        names = [name for name, path in self._sources if _is_run(path)]
+        names = [name for name, path in self._sources if is_run(path)]
         if len(set(names)) < len(names):
             raise ConfigError(f"two runs have one name: {', '.join(sorted(names))}; rename the folder of one of them")
 
@@ -93,12 +90,12 @@ class Catalogue:
     @property
     def run_folders(self) -> dict[str, Path]:
         """Folders of those that are runs, by name."""
-        return {name: path for name, path in self._sources if _is_run(path)}
+        return {name: path for name, path in self._sources if is_run(path)}
 
     def add(self, run: Path) -> None:
         """Have the snapshots of one more run be served, as they appear."""
         if run.absolute() not in [path for _, path in self._sources]:
-            self._sources.append((_run_name(run), run.absolute()))
+            self._sources.append((run_name(run), run.absolute()))
 
     def scan(self) -> list[Snapshot]:
         """Look for snapshots; those that were not known before come back.
@@ -109,7 +106,7 @@ class Catalogue:
         problems: dict[Path, str] = {}
         self._look_for_runs(problems)
         scores = {source: _scores(source) for _, source in self._sources}
-        places = [(run, source, folder) for run, source in self._sources for folder in _folders(source)]
+        places = [(run, source, folder) for run, source in self._sources for folder in snapshot_folders(source)]
         for run, source, folder in sorted(places, key=lambda place: is_adapter(place[2])):  # bases first
             try:
                 self._note(found, _read(run, folder, scores[source], found), problems)
@@ -170,7 +167,7 @@ class Catalogue:
         if self._root is None:
             return
         known = {path for _, path in self._sources}
-        for run in sorted(_runs_in(self._root), key=lambda run: run.stat().st_mtime, reverse=True):
+        for run in sorted(runs_in(self._root), key=lambda run: run.stat().st_mtime, reverse=True):
             try:
                 if run not in known:
                     self.add(run)
@@ -195,50 +192,6 @@ def split_name(name: str) -> tuple[str, str] | None:
     run, at, version = name.partition("@")
     well_formed = at and NAME.fullmatch(run) and NAME.fullmatch(version)
     return (run, version) if well_formed else None
-
-
-def is_root(path: Path) -> bool:
-    """Whether a folder is one that runs lie in, or are to be made in: it has runs, or nothing at all."""
-    if not path.is_dir() or (path / RECIPE).is_file() or (path / "snapshots").is_dir() or (path / MANIFEST).is_file():
-        return False
-    return any(_runs_in(path)) or not any(one for one in path.iterdir() if not one.name.startswith("."))
-
-
-def _runs_in(root: Path) -> Iterator[Path]:
-    return (recipe.parent for recipe in root.glob(f"[!.]*/{RECIPE}"))
-
-
-def _is_run(path: Path) -> bool:
-    return not (path / MANIFEST).is_file()
-
-
-def _run_name(path: Path) -> str:
-    """What the run of a served path is called."""
-    path = path.absolute()
-    if not path.is_dir():
-        raise ConfigError(
-            f"there is no folder {path}: name a run, such as runs/quickstart-001, a snapshot in one, or the folder "
-            "that runs lie in, once it is there"
-        )
-    if not _is_run(path):
-        lineage = read_manifest(path).lineage.get("run")
-        name = lineage or (path.parent.parent.name if path.parent.name == "snapshots" else path.name)
-    elif (path / RECIPE).is_file() or (path / "snapshots").is_dir():
-        name = path.resolve().name
-    else:
-        raise ConfigError(
-            f"{path} is neither a run nor a snapshot nor a folder of runs: it has no {RECIPE}, snapshots/ or "
-            f"{MANIFEST}, and other things in it than runs"
-        )
-    if not NAME.fullmatch(name):
-        raise ConfigError(f"{path} cannot be served under the name {name!r}: expected letters, digits and any of - _ .")
-    return name
-
-
-def _folders(source: Path) -> Iterable[Path]:
-    if not _is_run(source):
-        return [source]
-    return sorted(manifest.parent for manifest in source.glob(f"snapshots/*/{MANIFEST}"))
 
 
 def _read(run: str, folder: Path, scores: Mapping[str, float], found: Mapping[str, Snapshot]) -> Snapshot:

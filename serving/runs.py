@@ -25,8 +25,8 @@ from halyard.runs.orders import Order, Verb, give
 from halyard.runs.reading import runs as reading
 from halyard.runs.reading.runs import RunView, show_run
 from rl.changes import check
-from serving.catalogue import is_root
 from serving.errors import Refusal
+from serving.places import is_root
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _START_SECONDS = 90.0
