@@ -80,8 +80,8 @@ def _valid(date: Date) -> bool:
 
 
 def is_date(text: str) -> bool:
-    """Whether a reference is a date, more than a bare number that may be a year."""
-    return bool(dates(text)) and not text.strip().isdigit() and not re.fullmatch(r"\d+\.\d+(\.\d+)?", text.strip())
+    """Whether a reference is a date, more than a number or a fraction that may be one."""
+    return bool(dates(text)) and not re.fullmatch(r"\d+|\d+\.\d+(\.\d+)?|\d+/\d+", text.strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from rewards.sample import Judgement, Sample
 def math(sample: Sample) -> Judgement:
     r"""1 if the final answer equals the reference, exactly: numbers, sets, intervals, matrices, equations, words.
 
-    The last answer that is committed to after the reasoning counts, in a box or plainly labelled.
+    The last answer that is committed to after the reasoning counts: in a box, else labelled, else what the last
+    sentence states.
 
     Example: reference `\frac{1}{2}`, right answer `\boxed{0.5}`
     """

@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import Literal
 
 from rewards.answers.commitment import final
-from rewards.answers.numerals import number
+from rewards.answers.quantities import closed_number
 from rewards.failures import failed
-from rewards.normal import formula, plain, tidy
+from rewards.normal import compact, formula, plain, tidy
 from rewards.sample import Judgement, Sample, brief
 
 Part = Literal["answer", "reasoning", "response"]
@@ -35,7 +35,7 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 
-_UNWRAPPED = re.compile(r"^\\(?:text|textbf|mathrm|mathbf|textit)\s*\{([^{}]*)\}$")
+_TEXTS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit)\s*\{([^{}]*)\}")
 
 DENIED = re.compile(
     r"\b(?:not|never|neither|nor|wrong|incorrect|mistaken?|withdraw|retract|disregard|cannot|unable|unsure|reference|"
@@ -69,7 +69,7 @@ def same_text(one: str, other: str) -> bool:
     >>> same_text("The Red Lion.", "the red lion"), same_text("-x", "x")
     (True, False)
     """
-    first, second = (_UNWRAPPED.sub(r"\1", tidy(text)) for text in (one, other))
+    first, second = (_TEXTS.sub(r"\1", tidy(text)) for text in (one, other))
     if "\\" in first + second or not (plain(first) and plain(second)):
         return formula(first) == formula(second)
     return plain(first) == plain(second) and _sign(first) == _sign(second)
@@ -88,7 +88,7 @@ def number_and_percent(text: str) -> tuple[Fraction, bool] | None:
     >>> number_and_percent("$1,250"), number_and_percent("There are 7 cats."), number_and_percent("It is 7 or it is 8")
     ((Fraction(1250, 1), False), (Fraction(7, 1), False), None)
     """
-    written = tidy(text[:LONGEST])
+    written = _TEXTS.sub(r"\1", tidy(text[:LONGEST]))
     text = written.replace("\\", "")
     if _CHAIN.search(text):
         return _chained(text)
@@ -104,10 +104,10 @@ def number_and_percent(text: str) -> tuple[Fraction, bool] | None:
 
 def _chained(text: str) -> tuple[Fraction, bool] | None:
     """The number of a calculation all of whose sides are the same: 31/50 = 0.62."""
-    sides = [number(side.strip().replace(" / ", "/")) for side in re.split("[=≈]", text)]
-    last = number_and_percent(re.split("[=≈]", text)[-1])
-    alike = last is not None and all(side is None or abs(side - last[0]) <= abs(last[0]) / 100 for side in sides[:-1])
-    return last if alike and None not in sides[:-1] else None
+    *worked, end = re.split("[=≈]", text)
+    last, sides = number_and_percent(end), [closed_number(compact(side)) for side in worked]
+    alike = [last is not None and side is not None and abs(side - last[0]) <= abs(last[0]) / 100 for side in sides]
+    return last if all(alike) else None
 
 
 def _value(figure: str, scale: str | None) -> tuple[Fraction, bool]:
