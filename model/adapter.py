@@ -132,6 +132,8 @@ def _refuse_base(base: Path) -> None:
 def _config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SnapshotError(f"{folder} is no adapter: it has no {CONFIG}, which PEFT writes") from None
     except (OSError, ValueError) as error:
         raise SnapshotError(f"{folder} is no adapter: its {CONFIG} cannot be read ({error})") from None
     if not isinstance(config, dict) or not config.keys() >= _REQUIRED:
