@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from pydantic_core import to_json
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from vllm.entrypoints.serve import create_error_response
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
@@ -63,7 +64,8 @@ async def respond(service: Service, job: Job, exchange: Exchange, receive: Recei
     if isinstance(answer, dict):
         await stack.aclose()
         service.answered.note(answer["id"], job.snapshot.id)
-        return JSONResponse(answer)
+        # Log-probs of a policy that diverged are no numbers; in streams vLLM writes null, too.
+        return Response(to_json(answer, inf_nan_mode="null"), media_type="application/json")
     return Stream(_rest(service, job, exchange, answer, stack, deadline))
 
 

@@ -36,13 +36,13 @@ def make_run(path: Path, versions: tuple[str, ...]) -> Path:
     return path
 
 
-def add_snapshot(run: Path, version: str, *, seed: int) -> Path:
-    """One more snapshot of a run; it appears whole."""
+def add_snapshot(run: Path, version: str, *, seed: int, scale: float = 0.3) -> Path:
+    """One more snapshot of a run, `scale` standard deviations away from the others; it appears whole."""
     unfinished, folder = run / f".{version}", run / "snapshots" / version
     subprocess.run(["cp", "-r", run / "models" / "policy", unfinished], check=True)
     generator = torch.Generator().manual_seed(seed)
     file = unfinished / "model.safetensors"
-    changed = {name: _shaken(tensor, generator) for name, tensor in load_file(file).items()}
+    changed = {name: _shaken(tensor, generator, scale) for name, tensor in load_file(file).items()}
     save_file(changed, file, metadata={"format": "pt"})
     write_manifest(unfinished, version=version, parent=None, lineage={"run": run.name, "role": "policy"})
     folder.parent.mkdir(exist_ok=True)
@@ -50,10 +50,10 @@ def add_snapshot(run: Path, version: str, *, seed: int) -> Path:
     return folder
 
 
-def _shaken(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _shaken(tensor: torch.Tensor, generator: torch.Generator, scale: float) -> torch.Tensor:
     if tensor.numel() < 2:
         return tensor
-    return tensor + 0.3 * tensor.std() * torch.randn(tensor.shape, generator=generator)
+    return tensor + scale * tensor.std() * torch.randn(tensor.shape, generator=generator)
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import openai
 import pytest
 from support.chats import QUESTION, wait_until
@@ -68,6 +70,21 @@ def test_a_new_snapshot_appears_and_a_damaged_one_is_refused(server, client, run
     add_snapshot(run, "04-d", seed=8)
     wait_until(lambda: "tiny@04-d" in [model.id for model in client.models.list()])
     assert client.chat.completions.create(model="tiny@latest", messages=QUESTION, max_tokens=2).model == "tiny@04-d"
+
+
+def test_a_policy_that_diverged_answers_with_log_probs_that_are_none(server, client, run) -> None:
+    folder = add_snapshot(run, "05-e", seed=9, scale=float("nan"))
+    try:
+        wait_until(lambda: "tiny@05-e" in [model.id for model in client.models.list()])
+        options = {"model": "tiny@05-e", "messages": QUESTION, "max_tokens": 4, "logprobs": True}
+        answer = client.chat.completions.create(**options)
+        chunks = list(client.chat.completions.create(**options, stream=True))
+        parts = [part for chunk in chunks for part in chunk.choices if part.logprobs]
+        streamed = [entry for part in parts for entry in part.logprobs.content]
+        for entries in (answer.choices[0].logprobs.content, streamed):
+            assert {entry.logprob for entry in entries} == {None}
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_metrics_and_logs_tell_what_was_done(server, client) -> None:
