@@ -1,6 +1,6 @@
 """The labelled tables, marked by us and by plain math-verify, and the other rewards: `python -m bench.accuracy`.
 
-math-verify runs in this process's main thread, where its alarm works, and as its README uses it; it takes a minute.
+math-verify runs in this process's main thread, where its alarm works, and as its README uses it; it takes two minutes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,16 @@ def ours(case: Case) -> float | None:
     return grade(answer, case["reference"], case["task"], case.get("prompt", "")).score
 
 
+@cache
+def _loaded(name: str, parameters: str) -> Callable[..., Any]:
+    """A shipped reward with its parameters; kept, as to find it takes longer than to ask it."""
+    place = find(name)
+    return load(place.path, place.function, json.loads(parameters)).function
+
+
 def rewarded(case: Case) -> float | None:
     """The score of the shipped reward that a case names."""
-    place = find(case["reward"])
-    judge = load(place.path, place.function, case.get("parameters")).function
+    judge = _loaded(case["reward"], json.dumps(case.get("parameters")))
     thinking = case.get("thinking", OPEN in case["response"])
     parts = split(case["response"], thinking)
     judgement = judge(
