@@ -40,6 +40,8 @@ _DIRECTION = re.compile(
 """Which way something points, where only its size is asked for."""
 _SAID_AGAIN = re.compile(rf",?[\s{TEXT_MARK}]+(?:or|i\.e\.,?|that is,?)(?: equivalently,?)?[\s{TEXT_MARK}]+")
 _CHAIN = re.compile(r"\\approx(?![a-zA-Z])|\\simeq(?![a-zA-Z])|\\equiv(?![a-zA-Z])|(?<![<>!=])=(?!=)")
+_ANOTHER = re.compile(r"(?<![a-zA-Z\\])(?:and|or|not|discard|reject|except)(?![a-zA-Z])|,\s*\\?[a-zA-Z]+$")
+"""What makes a link two: `x = 3 and y = 12` is no chain."""
 _PROSE = re.compile(r"(?<![\\a-zA-Z])(?!sqrt|sin|cos|tan|log|arc|frac)(?:[a-zA-Z]{4,}|to|or)(?![a-zA-Z])|[一-鿿①-⓿]")
 _YEARS = range(1500, 2100)
 
@@ -96,6 +98,8 @@ class Measured:
         return self.equals(found._replace(value=-found.value) if falls else found)
 
     def _same_chain(self, links: list[str], decide: Decide) -> bool | None:
+        if any(_ANOTHER.search(link) and quantity(link, self.task) is None for link in links[:-1]):
+            return False
         numbers = [found for link in links[:6] if (found := quantity(link, self.task))]
         if any(not _roughly(one, numbers[0]) for one in numbers[1:]):
             return False

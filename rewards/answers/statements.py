@@ -14,7 +14,7 @@ MOST_WORDS = 8
 _DOUBT = re.compile(
     r"\b(?:not|never|neither|nor|no|either|or|maybe|perhaps|possibly|might|may be|could be|if|unless|guess|unsure"
     r"|unclear|some(?:one|body)|said|says?|claims?|reference|hard|but|tried|try|suppose|assume|let|check(?:ing)?|verify"
-    r"|verification|recall|note|example|step|wrong|incorrect|options?"
+    r"|verification|recall|note|example|step|wrong|incorrect|options?|discard|reject"
     r"|(?:more|less|fewer|greater|other) than|at (?:least|most))\b"
     r"|n't\b|\?|[不没或若设]|可能|也许|如果|检验|验证",
     re.IGNORECASE,
@@ -28,6 +28,7 @@ _VERB = re.compile(
     r"[\s,，:：]*(?:(?:exactly|precisely|about|approximately|roughly|only|simply|just|at|the point|大?约)\s*)*",
     re.IGNORECASE,
 )
+_LAST_STEP = re.compile(r",\s*(?:and\s+)?(?:so|hence|thus|therefore)\s+(?=\$?[a-zA-Z](?:_\w)?\s*=)")
 _COUNTS = "|".join(sorted(WORDS, key=len, reverse=True))
 _MONTHS = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)\b(?= \d)"
 _MATHS = re.compile(
@@ -36,7 +37,7 @@ _MATHS = re.compile(
     r"|[一二两三四五六七八九十百]+(?![的般])",
     re.IGNORECASE,
 )
-_FIGURE = re.compile(rf"(?<![\w.\\^_{{])(?:{_MONTHS}\s+)?[-−$€£¥]?\d|\b(?:{_COUNTS})\b", re.IGNORECASE)
+_FIGURE = re.compile(rf"(?<![A-Za-z\d.\\^_{{第])(?:{_MONTHS}\s+)?[-−$€£¥]?\d|\b(?:{_COUNTS})\b", re.IGNORECASE)
 _CONCLUDES = re.compile(
     r"^\W*(?:so|thus|therefore|hence|then|in total|altogether|in all|finally|in conclusion|consequently|overall"
     r"|it takes|there)\b|^\W*(?:综上|所以|因此|故|答|一?共|总共)",
@@ -50,13 +51,17 @@ _AFTER = re.compile(
     r"|with |that |which |because |since |as |when |where |so |such that |directed |pointing "
     r"|(?:\w+er|more|less|fewer) than |left\b"
     r"|altogether|in (?:total|all)\b).*$"
-    r"|\s+of (?!them\b|these\b|those\b|\d)(?:[a-z]+ ){0,3}[a-z]+$"
+    r"|\s+(?:was|were) [a-z]+$|\s+of (?!them\b|these\b|those\b|\d)(?:[a-z]+ ){0,3}[a-z]+$"
     r"|\s+(?:of (?:[a-z]+ ){1,3})?(?:is|are|was|were|will be|must be) (?:needed|required|left|produced|possible|used"
     r"|formed|released|remaining)\b.*$"
     r"|\s+(?:in (?:total|all)|altogether|long|wide|tall|high|deep)$|[,，]\s*(?:和|与)?(?:符合|满足).*$",
     re.DOTALL,
 )
 _ITEM = re.compile(r"(?:\d{1,2}[.)]|[-*•])\s+(?=\S)")
+_COUNTED = re.compile(
+    r"\b(?:question|problem|equation|figure|table|page|chapter|section|case|part|step)\s+$", re.IGNORECASE
+)
+"""What has a number that is none of its own."""
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z][a-z]+\s+[a-z]{2,}|[一-鿿]{2,}")
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}|[一-鿿]{3,}")
 
@@ -121,7 +126,7 @@ def items(text: str) -> str | None:
 
 def _stated(sentence: str, alone: bool) -> str | None:
     """What stands behind the first verb with nothing but a statement behind it, or the one figure of a conclusion."""
-    for verb in _VERB.finditer(sentence):
+    for verb in (*_LAST_STEP.finditer(sentence), *_VERB.finditer(sentence)):
         found = _pure(sentence, verb.end())
         if found:
             return None if _states(sentence[: verb.start()]) else found
@@ -129,9 +134,10 @@ def _stated(sentence: str, alone: bool) -> str | None:
         return None
     spans = list(_SPAN.finditer(sentence))
     figures = spans or list(_FIGURE.finditer(sentence))
-    if not figures or len(spans) > 1 or not _PROSE.search(sentence, 0, figures[0].start()):
+    start = figures[0].start() if figures else 0
+    if not start or len(spans) > 1 or not _PROSE.search(sentence, 0, start) or _COUNTED.search(sentence, 0, start):
         return None
-    return _pure(sentence, figures[0].start())
+    return _pure(sentence, start)
 
 
 def _pure(sentence: str, start: int) -> str | None:
@@ -143,6 +149,7 @@ def _pure(sentence: str, start: int) -> str | None:
     if (
         "?" in said
         or _DOUBT.search(said, len(found))
+        or _DOUBT.search(re.sub(r"\bor\b", "", found))
         or len(_WORD.findall(found)) > MOST_WORDS
         or re.search(r"\b(?:is|are|was|were|be|has|have)\b|[是为]", found)
     ):
