@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.cluster import ClusterConfig, EngineConfig
+from halyard.cluster.heads import dealings, in_words
 from halyard.cluster.transfer import BACKENDS, choose
 from halyard.errors import PlacementError, SnapshotError
 from model.vllm_plugin import by_family, by_transformers
@@ -80,11 +81,14 @@ def check_spread(path: Path, engine: EngineConfig) -> None:
         SnapshotError: the folder has no readable config.json.
     """
     config = _config(path)
-    heads = config.get("text_config", config).get("num_attention_heads", engine.tensor_parallel)
-    if heads % engine.tensor_parallel:
+    decoder = config.get("text_config", config)
+    queries = decoder.get("num_attention_heads", engine.tensor_parallel)
+    keys = decoder.get("num_key_value_heads") or queries
+    sizes = dealings(queries, keys)
+    if engine.tensor_parallel not in sizes:
         raise PlacementError(
-            f"cluster.engine.tensor_parallel is {engine.tensor_parallel}, but the policy in {path} has {heads} "
-            "attention heads, which are dealt out evenly: expected a number that divides them."
+            f"cluster.engine.tensor_parallel is {engine.tensor_parallel}, but the policy in {path} has {queries} "
+            f"attention heads and {keys} key-value heads, which are dealt out evenly: expected {in_words(sizes)}."
         )
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+from halyard.cluster.heads import dealings, in_words
 from halyard.errors import ConfigError
 from model.share import Share
 
@@ -71,16 +72,12 @@ def check_heads(policy: Any, size: int) -> None:
     """
     config = policy.config.get_text_config()
     queries, keys = config.num_attention_heads, config.num_key_value_heads
-    if queries % size or (keys % size and size % keys):
+    sizes = dealings(queries, keys)
+    if size not in sizes:
         raise ConfigError(
             f"cluster.learner.sequence_parallel is {size}, but the policy's {queries} attention heads and {keys} "
-            f"key-value heads cannot be dealt out evenly to {size} ranks; expected {_fitting(queries, keys)}"
+            f"key-value heads cannot be dealt out evenly to {size} ranks; expected {in_words(sizes)}"
         )
-
-
-def _fitting(queries: int, keys: int) -> str:
-    sizes = [size for size in range(1, queries + 1) if not (queries % size or (keys % size and size % keys))]
-    return " or ".join(", ".join(map(str, sizes)).rsplit(", ", 1))
 
 
 @dataclass(frozen=True)

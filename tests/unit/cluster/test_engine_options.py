@@ -85,6 +85,15 @@ def test_heads_are_dealt_out_evenly_or_refused(tmp_path, where):
         engine_options.check_spread(path, EngineConfig(cpus=4, tensor_parallel=4))
 
 
+def test_key_value_heads_are_dealt_out_evenly_or_refused(tmp_path):
+    """vLLM asserts that there are as many for each process, or as many processes for each."""
+    path = write_model(tmp_path / "policy", num_attention_heads=6, num_key_value_heads=2)
+    for processes in (1, 2, 6):
+        engine_options.check_spread(path, EngineConfig(cpus=6, tensor_parallel=processes))
+    with pytest.raises(PlacementError, match=r"6 attention heads and 2 key-value heads, .* expected 1, 2 or 6\."):
+        engine_options.check_spread(path, EngineConfig(cpus=6, tensor_parallel=3))
+
+
 def test_a_folder_without_a_model_is_refused_by_name(tmp_path):
     with pytest.raises(SnapshotError, match=f"{tmp_path} is not a model folder"):
         engine_options.architecture(tmp_path)
