@@ -155,8 +155,10 @@ class Cluster:
         """
         self._learner_restarts += 1
         if self._learner_restarts > self.config.learner_restarts:
-            allowed = f"cluster.learner_restarts allows {self.config.learner_restarts} new learners in a run"
-            raise LearnerLostError(f"{error} {allowed}; --resume goes on from the newest checkpoint.") from error
+            raise LearnerLostError(
+                f"cluster.learner_restarts allows {self.config.learner_restarts} new learners in a run, and they "
+                f"are used up; --resume goes on from the newest checkpoint. {error}"
+            ) from error
         await self.release_learner(role)
         if role in self._engines:
             self._engines[role].refresh = None  # the weights that it would ask for are gone
