@@ -94,7 +94,6 @@ def _joined(outputs: list[EngineCoreOutput]) -> EngineCoreOutput:
         return first
     first.new_token_ids = [token for one in outputs for token in one.new_token_ids]
     first.new_logprobs = _joined_logprobs([one.new_logprobs for one in outputs if one.new_logprobs is not None])
-    first.routed_experts = _joined_arrays([one.routed_experts for one in outputs if one.routed_experts is not None])
     first.finish_reason, first.stop_reason = last.finish_reason, last.stop_reason
     first.num_nans_in_logits = last.num_nans_in_logits
     return first
@@ -108,10 +107,6 @@ def _joined_logprobs(parts: list[LogprobsLists]) -> LogprobsLists | None:
         np.concatenate([one.logprobs for one in parts]),
         np.concatenate([one.sampled_token_ranks for one in parts]),
     )
-
-
-def _joined_arrays(parts: list[np.ndarray]) -> np.ndarray | None:
-    return np.concatenate(parts) if parts else None
 
 
 def _says_something(outputs: EngineCoreOutputs) -> bool:
