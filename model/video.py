@@ -13,10 +13,9 @@ from halyard.errors import DataError
 
 FRAMES = 16
 """Source: the report's evaluation on video (Table 9) samples 16 frames."""
-
-
-_DAMAGES = (Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error)
-"""What Pillow and its decoders raise."""
+DAMAGES = (OSError, ValueError, SyntaxError, EOFError, zlib.error, struct.error)
+"""What Pillow raises of damaged files. It lets the errors of its decoders through: zlib and struct for damaged PNGs,
+SyntaxError for broken headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def read_video(path: Path, *, budget: int = FRAMES) -> Video:
             return _of_animation(image, budget)
     except UnidentifiedImageError:
         return _of_film(path, budget)
-    except _DAMAGES as error:
+    except (Image.DecompressionBombError, *DAMAGES) as error:
         raise DataError(f"the frames of {path} cannot be read: {error}") from error
 
 

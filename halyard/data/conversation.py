@@ -12,7 +12,7 @@ from halyard.data.types import ImageRef, Message, Role, VideoRef
 
 ROLES = get_args(Role)
 _MARKERS = {"images": "<image>", "videos": "<video>"}
-"""Where verl and others say that an image belongs; what a message shows comes before its text here."""
+"""Where verl and others say that an image or a video belongs; what a message shows comes before its text here."""
 _PARTS = ("image", "image_url", "video", "video_url")
 
 

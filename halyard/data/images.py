@@ -6,8 +6,6 @@ import base64
 import binascii
 import io
 import json
-import struct
-import zlib
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -17,6 +15,7 @@ from PIL import Image, ImageOps
 from halyard.data.drawing import render
 from halyard.data.types import ImageRef
 from halyard.errors import DataError
+from model.video import DAMAGES
 
 MOST_PIXELS = 64_000_000
 """Images of more pixels are refused before they are decoded: a small file can unpack to fill the memory."""
@@ -88,8 +87,7 @@ def _decode(file: Path | io.BytesIO, name: str) -> Image.Image:
         raise DataError(f"the image {name} is refused: {error}") from error
     except Image.UnidentifiedImageError as error:
         raise DataError(f"{name} is no image of a known format") from error
-    # Pillow lets the errors of its decoders through: zlib and struct for damaged PNGs, SyntaxError for broken headers.
-    except (OSError, ValueError, SyntaxError, EOFError, zlib.error, struct.error) as error:
+    except DAMAGES as error:
         raise DataError(f"the image {name} is damaged: {error}") from error
 
 

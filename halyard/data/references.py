@@ -69,6 +69,8 @@ def parse_video(value: Any, folder: Path) -> VideoRef:
     if fps is not None and not (_is_number(fps) and fps > 0):
         raise Unfit(f"the fps of a video is {fps!r}, expected a number above 0")
     if "path" in value:
+        if seconds is not None:
+            raise Unfit("a video by its path has seconds: they are of a list of frames; a folder of frames has fps")
         return VideoRef(path=_path(value["path"], folder), fps=fps)
     return VideoRef(frames=_frames(value["frames"], folder), **_timed(value["frames"], fps, seconds))
 

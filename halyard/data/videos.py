@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from halyard.data.images import open_image
 from halyard.data.types import ImageRef, Row, VideoRef
 from halyard.errors import DataError
-
-if TYPE_CHECKING:
-    from model.video import Video
+from model.video import Video, read_video, sample
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """What counts as a frame in a folder."""
@@ -37,8 +34,6 @@ def open_video(ref: VideoRef) -> Video:
     Raises:
         DataError: the video or one of these frames is missing or damaged, or a folder's frames have no time.
     """
-    from model.video import Video, read_video, sample
-
     path = None if ref.path is None else Path(ref.path)
     if path is not None and not path.is_dir():
         if ref.fps is not None:

@@ -116,6 +116,7 @@ BAD = [
     ({"frames": ["one.png", "one.png"], "seconds": [1, 0]}, "expected numbers that ascend"),
     ({"frames": ["gone.png"], "fps": 1}, "there is no image file {folder}/gone.png"),
     ({"frames": [], "fps": 1}, "expected a list of images"),
+    ({"path": "clip.gif", "seconds": [0]}, "a video by its path has seconds"),
     ({"path": "clip.gif", "rate": 1}, "a video has the key 'rate'"),
     ({"path": "clip.gif", "fps": -1}, "the fps of a video is -1, expected a number above 0"),
     ("https://example.org/clip.mp4", "is no file: save it, and give its path"),
