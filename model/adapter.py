@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,7 @@ def named_base(folder: Path) -> str | None:
     Raises:
         SnapshotError: its configuration cannot be read.
     """
-    named = _config(folder).get("base_model_name_or_path")
-    return named if isinstance(named, str) and named else None
+    return _named(_config(folder))
 
 
 def read_adapter(folder: Path) -> Adapter:
@@ -90,7 +89,7 @@ def read_adapter(folder: Path) -> Adapter:
     _refuse_more(folder, config)
     shapes = _shapes(folder)
     rank = _rank(folder, config, shapes)
-    return Adapter(folder=folder, base=named_base(folder), rank=rank, shapes=shapes)
+    return Adapter(folder=folder, base=_named(config), rank=rank, shapes=shapes)
 
 
 def refuse_misfit(adapter: Adapter, base: Path) -> None:
@@ -141,6 +140,11 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def _named(config: Mapping[str, Any]) -> str | None:
+    named = config.get("base_model_name_or_path")
+    return named if isinstance(named, str) and named else None
+
+
 def _refuse_more(folder: Path, config: Mapping[str, Any]) -> None:
     """Nothing, when an adapter is the product of A and B alone."""
     kind = config.get("peft_type")
@@ -181,12 +185,8 @@ def _rank(folder: Path, config: Mapping[str, Any], shapes: Shapes) -> int:
     said, alpha = config.get("r"), config.get("lora_alpha")
     if not isinstance(said, int) or said < 1 or not isinstance(alpha, int | float):
         raise SnapshotError(f"{folder / CONFIG}: r is {said} and lora_alpha {alpha}, expected two numbers above 0")
-    for module, rank in _ranks(shapes):
+    ranks = {module: halves["A"][0] for module, halves in shapes.items()}
+    for module, rank in ranks.items():
         if rank != said and not config.get("rank_pattern"):
             raise SnapshotError(f"{folder}: {module} has the rank {rank}, but {CONFIG} says r: {said}")
-    return max(rank for _, rank in _ranks(shapes))
-
-
-def _ranks(shapes: Shapes) -> Iterator[tuple[str, int]]:
-    for module, halves in shapes.items():
-        yield module, halves["A"][0]
+    return max(ranks.values())

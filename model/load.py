@@ -36,7 +36,7 @@ def architecture(path: Path) -> str:
         raise SnapshotError(f"there is no model folder {path}")
     config = path / "config.json"
     if is_adapter(path):
-        raise SnapshotError(f"{path} is a LoRA adapter, no whole policy: `halyard serve` alone answers with it")
+        raise SnapshotError(f"{path} is a LoRA adapter, no whole policy: only `halyard serve` takes it, over its base")
     if not config.is_file():
         raise SnapshotError(f"{path} is no model folder: it has no config.json")
     try:
