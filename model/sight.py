@@ -52,3 +52,14 @@ class Sight(Protocol):
         Where views differ in size there are also their grids [images, 2], rows and columns of patches.
         """
         ...
+
+
+class BoundedSight(Sight, Protocol):
+    """A sight that says how much one view may hold, for which an engine makes room."""
+
+    most_tokens: int
+    """Visual tokens that no view has more of."""
+
+    def square(self, tokens: int) -> tuple[int, int]:
+        """Size of a square view of at most so many visual tokens, or of the smallest that there is."""
+        ...

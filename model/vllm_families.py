@@ -29,6 +29,7 @@ from model.families import SEEING
 from model.families.mrope import positions
 from model.families.seeing import SeeingFamily
 from model.sail_vl2.modeling import silence_image_token
+from model.sight import BoundedSight
 from model.vllm_inputs import DummyInputs, Processor, SeeingInfo
 
 
@@ -41,7 +42,7 @@ class FamilyInfo(SeeingInfo):
         return SEEING[self.get_hf_config().model_type]
 
     @cached_property
-    def sight(self) -> Any:
+    def sight(self) -> BoundedSight:
         """The learner's way from images to pixels."""
         return self.family.sight(Path(self.ctx.model_config.model), self.get_hf_config())
 

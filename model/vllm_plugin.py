@@ -9,7 +9,7 @@ from PIL.Image import Image
 
 
 def register() -> None:
-    """Make vLLM know SAIL-VL2, in every process that it starts; doing it again changes nothing."""
+    """Make vLLM know our classes of policies, in every process that it starts; doing it again changes nothing."""
     from vllm import ModelRegistry
 
     from model import registry

@@ -32,7 +32,7 @@ class Tiles:
     def __init__(self, processor: GotOcr2ImageProcessorPil, tile_tokens: int) -> None:
         """`tile_tokens` are the visual tokens of one tile, and so the most of a view."""
         self._processor: Any = processor
-        self._tile_tokens = self.most_tokens = tile_tokens
+        self.most_tokens = tile_tokens
         self._side = int(self._processor.size["height"])
 
     def square(self, tokens: int) -> tuple[int, int]:  # noqa: ARG002
@@ -46,7 +46,7 @@ class Tiles:
     def tokens(self, size: tuple[int, int], tiles: int | None = None) -> int:
         """Visual tokens of an image of `size`."""
         columns, rows = self._grid(size, tiles)
-        return self._tile_tokens * (columns * rows + (columns * rows > 1))
+        return self.most_tokens * (columns * rows + (columns * rows > 1))
 
     def views(self, image: Image.Image, tiles: int | None = None) -> list[Image.Image]:
         """The tiles row by row, then the thumbnail."""

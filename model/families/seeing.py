@@ -14,7 +14,7 @@ from halyard.errors import SnapshotError
 from model.chat_format import ChatFormat
 from model.sail_vl2.distinct import distinct_images
 from model.sail_vl2.modeling import check_places
-from model.sight import ImageMarks, Sight
+from model.sight import BoundedSight, ImageMarks, Sight
 
 
 class SeeingFamily(ABC):
@@ -48,7 +48,7 @@ class SeeingFamily(ABC):
         return AutoTokenizer.from_pretrained(path), self.sight(path, self.config(path))
 
     @abstractmethod
-    def sight(self, path: Path, config: Any) -> Sight:
+    def sight(self, path: Path, config: Any) -> BoundedSight:
         """How the images of a folder's policy become pixels; without torchvision."""
 
     @abstractmethod
