@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from statistics import fmean
 
-from support.commands import halyard, lines
+import pytest
+from support.commands import RECIPES, halyard, lines
 
 
 def stages(folder: Path) -> list[dict]:
@@ -58,6 +60,31 @@ def test_a_snapshot_knows_the_checksum_of_what_it_was_tuned_from(finished: Path)
         else:
             written = (finished / "snapshots" / manifest["parent"] / "manifest.json").read_bytes()
             assert known == hashlib.sha256(written).hexdigest(), folder
+
+
+def test_a_greedy_soup_measures_what_the_run_measured(finished: Path, tmp_path: Path) -> None:
+    """The same benchmark, draws and policies, each now in an engine that held another one before."""
+    names = ("longcot-sft", "think-fusion")
+    folders = [next((finished / "snapshots").glob(f"*-{name}")) for name in names]
+    benchmark = f"{RECIPES / 'tiny.yaml'}:reasoning"
+    result = halyard("soup", *map(str, folders), "-o", str(tmp_path / "soup"), "--greedy", benchmark, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    told = json.loads((tmp_path / "soup" / "manifest.json").read_text())["lineage"]
+    stages = {stage["name"]: stage for stage in json.loads((finished / "report.json").read_text())["stages"]}
+    before = {
+        folder.name: fmean(
+            cell["pass_at_1"]
+            for cell in stages[name]["evaluation"]["cells"]
+            if cell["benchmark"] == "reasoning" and cell["family"] is None
+        )
+        for name, folder in zip(names, folders, strict=True)
+    }
+    one_answer = 1 / 64  # of 16 problems, two modes and two samples each
+    assert {one["version"]: one["accuracy"] for one in told["tried"]} == pytest.approx(before, abs=one_answer)
+    best, other = told["tried"]
+    assert other["kept"] is (other["together"] >= best["accuracy"])
+    assert len(told["parents"]) == 1 + other["kept"]
+    assert not list(tmp_path.glob(".soup-*"))
 
 
 def test_a_damaged_snapshot_is_refused_by_name(finished: Path, tmp_path: Path) -> None:
