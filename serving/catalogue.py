@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from halyard.errors import ConfigError, SnapshotError
+from halyard.runs.layout import run_folders
 from model.adapter import is_adapter, named_base, read_adapter, refuse_misfit
 from model.snapshot import MANIFEST, Manifest, read_manifest, verify
-from serving.places import NAME, is_root, is_run, run_name, runs_in, snapshot_folders
+from serving.places import NAME, is_root, is_run, run_name, snapshot_folders
 
 COMPUTED = ("latest", "best")
 RESERVED = (*COMPUTED, "stable")
@@ -167,10 +168,10 @@ class Catalogue:
         if self._root is None:
             return
         known = {path for _, path in self._sources}
-        for run in sorted(runs_in(self._root), key=lambda run: run.stat().st_mtime, reverse=True):
+        new = [(run.stat().st_mtime, run) for run in run_folders(self._root) if run not in known]
+        for _, run in sorted(new, reverse=True):
             try:
-                if run not in known:
-                    self.add(run)
+                self.add(run)
             except ConfigError as error:
                 problems[run] = str(error)
 
@@ -206,7 +207,7 @@ def _read(run: str, folder: Path, scores: Mapping[str, float], found: Mapping[st
         created = (folder / MANIFEST).stat().st_mtime
     except OSError as error:
         raise SnapshotError(f"{folder} has gone while it was read") from error
-    base = base_of(run, folder, manifest, found) if is_adapter(folder) else None
+    base = _base_of(run, folder, manifest, found) if is_adapter(folder) else None
     return Snapshot(
         run=run,
         version=manifest.version,
@@ -228,7 +229,7 @@ def _digest(manifest: Manifest, base: Snapshot | None) -> str:
     return hashlib.sha256(f"{base.digest} {manifest.digest}".encode()).hexdigest()
 
 
-def base_of(run: str, folder: Path, manifest: Manifest, found: Mapping[str, Snapshot]) -> Snapshot:
+def _base_of(run: str, folder: Path, manifest: Manifest, found: Mapping[str, Snapshot]) -> Snapshot:
     """The snapshot that the adapter in a folder goes over: by RUN@VERSION, a version of its own run, or a path.
 
     Raises:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from halyard.errors import ConfigError
+from halyard.runs.layout import RECIPE, run_folders
 from model.snapshot import MANIFEST, read_manifest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What runs, versions and aliases may be called."""
-RECIPE = "recipe.json"
 
 
 def is_root(path: Path) -> bool:
     """Whether a folder is one that runs lie in, or are to be made in: it has runs, or nothing at all."""
     if not path.is_dir() or (path / RECIPE).is_file() or (path / "snapshots").is_dir() or (path / MANIFEST).is_file():
         return False
-    return any(runs_in(path)) or not any(one for one in path.iterdir() if not one.name.startswith("."))
-
-
-def runs_in(root: Path) -> Iterator[Path]:
-    """The runs that lie in a folder."""
-    return (recipe.parent for recipe in root.glob(f"[!.]*/{RECIPE}"))
+    return any(run_folders(path)) or not any(one for one in path.iterdir() if not one.name.startswith("."))
 
 
 def is_run(path: Path) -> bool:
@@ -56,6 +51,16 @@ def run_name(path: Path) -> str:
     if not NAME.fullmatch(name):
         raise ConfigError(f"{path} cannot be served under the name {name!r}: expected letters, digits and any of - _ .")
     return name
+
+
+def run_of(snapshot: Path) -> str:
+    """What the run of a snapshot is called where the run is served; of one that lies in none, where it is by itself.
+
+    Raises:
+        ConfigError: its name cannot be asked for.
+    """
+    folder = snapshot.absolute()
+    return run_name(folder.parent.parent if folder.parent.name == "snapshots" else folder)
 
 
 def snapshot_folders(source: Path) -> Iterable[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,9 +25,8 @@ from halyard.runs.reading import runs as reading
 from halyard.runs.reading.runs import RunView, show_run
 from rl.changes import check
 from serving.errors import Refusal
-from serving.places import is_root
+from serving.places import NAME, is_root
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _START_SECONDS = 90.0
 _LOOK_SECONDS = 0.3
 _SAID = 2000
@@ -57,7 +55,7 @@ class Runs:
             Refusal: there is none of that name.
         """
         path = self._served.get(name, self.root / name)
-        if _NAME.fullmatch(name) and reading.is_run(path):
+        if NAME.fullmatch(name) and reading.is_run(path):
             return path
         raise Refusal(404, f"there is no run {name[:100]!r} here; GET /v1/runs lists what there is", code="no_run")
 
@@ -76,11 +74,7 @@ class Runs:
         Raises:
             Refusal: the recipe or an override is wrong, or the name is taken.
         """
-        try:
-            loaded = await asyncio.to_thread(_load, recipe, overrides)
-            choose_folder(self.root, loaded.recipe.name, name, resume=False)
-        except (HalyardError, OSError, RuntimeError, ValueError) as error:
-            raise Refusal(400, str(error), code="invalid_recipe") from None
+        loaded, _ = await self._choose(recipe, overrides, name)
         return loaded
 
     async def start(self, recipe: str, overrides: Sequence[str], name: str | None, *, who: str) -> RunView:
@@ -89,8 +83,7 @@ class Runs:
         Raises:
             Refusal: the recipe is wrong, the name is taken, or the run could not be started: its own words.
         """
-        loaded = await self.check(recipe, overrides, name)
-        folder = choose_folder(self.root, loaded.recipe.name, name, resume=False)
+        loaded, folder = await self._choose(recipe, overrides, name)
         arguments = ["run", "--name", folder.name, "--runs", str(self.root), "--", str(loaded.path), *overrides]
         view = await self._launch(folder, arguments, who)
         if self._started is not None:
@@ -132,6 +125,14 @@ class Runs:
             raise Refusal(400, str(error), param=key[:100], code="invalid_change") from None
         return await self._give(folder, "set", who=who, why=why, stage=stage.name, key=key, value=value)
 
+    async def _choose(self, recipe: str, overrides: Sequence[str], name: str | None) -> tuple[LoadedRecipe, Path]:
+        """The recipe of a new run and its folder, which is not made yet."""
+        try:
+            loaded = await asyncio.to_thread(_load, recipe, overrides)
+            return loaded, choose_folder(self.root, loaded.recipe.name, name, resume=False)
+        except (HalyardError, OSError, RuntimeError, ValueError) as error:
+            raise Refusal(400, str(error), code="invalid_recipe") from None
+
     async def _give(self, folder: Path, verb: Verb, **about: Any) -> Order:
         try:
             return await asyncio.to_thread(lambda: give(folder, verb, **about))
@@ -145,7 +146,7 @@ class Runs:
             Refusal: the recipe is of another version, so that nobody here knows what may change.
         """
         try:
-            recipe = stored_recipe(folder, {"recipe": reading.recipe(folder), "versions": reading.versions(folder)})
+            recipe = stored_recipe(folder, reading.stored(folder))
         except ConfigError as error:
             raise Refusal(409, str(error), code="other_version") from None
         view = show_run(folder)

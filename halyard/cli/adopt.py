@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from halyard.cli import shell
-from halyard.cli.snapshot import snapshots
+from halyard.cli.snapshot import policy_snapshot
 from halyard.errors import SnapshotError
 
 
@@ -27,18 +27,19 @@ def adopt(
     from halyard.runs.atomic import new_folder
     from model.adapter import CONFIG, WEIGHTS, read_adapter, refuse_misfit
     from model.snapshot import read_manifest, verify, write_manifest
+    from serving.places import run_of
 
     if out.exists():
         raise SnapshotError(f"{out} is there already: name a folder that is not, or take it away")
-    below = snapshots(base)[-1]
+    below = policy_snapshot(base)
     found, manifest = read_adapter(adapter), read_manifest(below)
+    base_name = f"{run_of(below)}@{manifest.version}"
     refuse_misfit(found, below)
     with shell.console().status(f"{below} is verified ..."):
         verify(below)
-    run = below.parent.parent.name if below.parent.name == "snapshots" else manifest.lineage.get("run", below.name)
     lineage = {
         "role": "policy",
-        "base": f"{run}@{manifest.version}",
+        "base": base_name,
         "base_digest": manifest.digest,
         "rank": found.rank,
     }
@@ -46,4 +47,4 @@ def adopt(
         for name in (CONFIG, WEIGHTS):
             shutil.copyfile(adapter / name, temporary / name)
         write_manifest(temporary, version=out.name, parent=manifest.version, lineage=lineage)
-    typer.echo(f"{out}: an adapter of rank {found.rank} over {len(found.shapes)} layers of {name}")
+    typer.echo(f"{out}: an adapter of rank {found.rank} over {len(found.shapes)} layers of {base_name}")

@@ -39,17 +39,28 @@ def policy_folder(path: Path) -> Path:
     """
     if (path / "config.json").is_file() and not (path / "manifest.json").is_file():
         return path
+    folder = policy_snapshot(path)
+    from model.snapshot import verify
+
+    verify(folder)
+    return folder
+
+
+def policy_snapshot(path: Path) -> Path:
+    """The snapshot at a path, or the newest whole one of a run (a judge is none), not verified yet.
+
+    Raises:
+        SnapshotError: there is none.
+    """
     found = snapshots(path)
-    from model.snapshot import read_manifest, verify
+    from model.snapshot import read_manifest
 
     policies = [
         folder
         for folder in found
         if read_manifest(folder).lineage.get("role") != "judge" and (folder / "config.json").is_file()
     ]
-    folder = (policies or found)[-1]
-    verify(folder)
-    return folder
+    return (policies or found)[-1]
 
 
 @app.command("list")

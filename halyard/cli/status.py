@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from halyard.cli.shell import console
 from halyard.errors import ConfigError
+from halyard.runs.layout import run_folders
 
 if TYPE_CHECKING:
     from halyard.runs.reading.health import Health, WaitView
@@ -46,7 +47,7 @@ def find_run(name: str | None, runs: Path) -> Path:
     Raises:
         ConfigError: there is no such run.
     """
-    there = {path.parent.name: path.parent for path in sorted(runs.glob("*/recipe.json"))}
+    there = {path.name: path for path in sorted(run_folders(runs))}
     if name is None:
         if not there:
             raise ConfigError(f"there are no runs in {runs.absolute()}; name a run's folder, or say --runs")

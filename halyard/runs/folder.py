@@ -23,7 +23,7 @@ from configs.recipe import Recipe
 from configs.schema import show
 from halyard.errors import ConfigError
 from halyard.runs.atomic import clear_errors, sweep, write_json
-from halyard.runs.layout import stage_path
+from halyard.runs.layout import run_folders, stage_path
 from halyard.runs.lines import JsonLines
 from halyard.runs.stage import StageFolder
 
@@ -95,11 +95,6 @@ class RunFolder:
     def snapshots(self) -> Path:
         """Where the policy after each stage is kept."""
         return self.path / "snapshots"
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """The recipe that the run was started with, as plain values."""
-        return self._content["recipe"]
 
     @property
     def _content(self) -> dict[str, Any]:
@@ -242,7 +237,7 @@ def choose_folder(runs: Path, recipe: str, name: str | None, *, resume: bool) ->
     folder = runs / name
     there = folder.is_dir() and any(folder.iterdir())
     if resume and not there:
-        others = ", ".join(sorted(path.parent.name for path in runs.glob("*/recipe.json"))) or "none"
+        others = ", ".join(sorted(path.name for path in run_folders(runs))) or "none"
         raise ConfigError(f"there is no run {folder} to resume; the runs there: {others}")
     if there and not resume:
         raise ConfigError(f"the run {folder} is there already: go on with it by --resume, or take another --name")

@@ -1,8 +1,17 @@
-"""Where the parts of a run lie in its folder, said once for those who write and those who read."""
+"""Where runs lie, and their parts in them, said once for those who write and those who read."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+
+RECIPE = "recipe.json"
+"""What makes a folder a run's."""
+
+
+def run_folders(root: Path) -> Iterator[Path]:
+    """The folders of the runs in the folder of all runs, in no order; hidden ones are none."""
+    return (recipe.parent for recipe in root.glob(f"[!.]*/{RECIPE}"))
 
 
 def stage_path(run: Path, index: int, name: str) -> Path:

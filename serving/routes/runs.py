@@ -22,6 +22,7 @@ from halyard.runs.reading.runs import RunView, show_run
 from halyard.runs.reading.snapshots import SnapshotView, snapshots
 from halyard.runs.rollouts import RolloutRecord
 from serving.errors import Refusal
+from serving.places import NAME
 from serving.repeats import OrderRoute
 from serving.routes.parts import TheExchange, TheService, needs, who
 
@@ -56,7 +57,7 @@ class Beginning(Reason):
 
     recipe: Annotated[str, Field(min_length=1, max_length=1000)]
     overrides: Annotated[list[Text], Field(max_length=100)] = []
-    name: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = None
+    name: Annotated[str | None, Field(pattern=f"^{NAME.pattern}$")] = None
 
 
 class Change(Reason):

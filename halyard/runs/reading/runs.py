@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from halyard.errors import ConfigError
 from halyard.runs.driver import Driver, find_driver
-from halyard.runs.layout import stage_path
+from halyard.runs.layout import RECIPE, run_folders, stage_path
 from halyard.runs.reading.lines import Lines, read_from, read_last
 
 RunState = Literal["starting", "running", "pausing", "paused", "stopping", "stopped", "failed", "finished", "gone"]
@@ -78,9 +78,8 @@ class RunView:
 
 def list_runs(root: Path) -> list[RunView]:
     """The runs of a folder, newest first; what is none, or damaged, is left out."""
-    folders = [file.parent for file in root.glob("*/recipe.json") if not file.parent.name.startswith(".")]
     runs = []
-    for folder in folders:
+    for folder in run_folders(root):
         with contextlib.suppress(ConfigError):
             runs.append(show_run(folder))
     return sorted(runs, key=lambda one: (one.created, one.name), reverse=True)
@@ -110,7 +109,7 @@ def show_run(run: Path) -> RunView:
         description=content["description"],
         state=state,
         why=why,
-        created=first[0]["time"] if first else (run / "recipe.json").stat().st_mtime,
+        created=first[0]["time"] if first else (run / RECIPE).stat().st_mtime,
         updated=max([*(event["time"] for event in last), *written], default=0.0),
         stage=stage,
         stages=tuple(_stage(run, index + 1, one, states[index]) for index, one in enumerate(content["stages"])),
@@ -120,9 +119,24 @@ def show_run(run: Path) -> RunView:
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run's."""
     try:
-        return bool(_content(folder))
+        return bool(stored(folder))
     except ConfigError:
         return False
+
+
+def stored(run: Path) -> dict[str, Any]:
+    """What a run's recipe.json says: the recipe, and what it was started with.
+
+    Raises:
+        ConfigError: the folder is no run.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        found = json.loads((run / RECIPE).read_text(encoding="utf-8"))
+        recipe = found["recipe"]
+        told = [recipe["name"], recipe["description"], *(stage[key] for stage in recipe["stages"] for key in _STAGE)]
+        if all(isinstance(one, str) for one in told):
+            return found
+    raise ConfigError(f"{run} is no run: it has no recipe.json, or a damaged one")
 
 
 def recipe(run: Path) -> dict[str, Any]:
@@ -131,12 +145,7 @@ def recipe(run: Path) -> dict[str, Any]:
     Raises:
         ConfigError: the folder is no run.
     """
-    return _content(run)["recipe"]
-
-
-def versions(run: Path) -> dict[str, str]:
-    """Versions of the packages that a run was started with."""
-    return _content(run)["versions"]
+    return stored(run)["recipe"]
 
 
 def events(run: Path, start: int = 0, most: int | None = None) -> Lines:
@@ -174,20 +183,10 @@ def processor_folder(run: Path) -> Path | None:
     """A folder with the tokenizer and processor of the run's policy; None before there is one."""
     places = [file.parent for file in sorted(run.glob("snapshots/*/manifest.json"), reverse=True)]
     places.append(run / "models" / "policy")
-    root, given = _content(run).get("root"), recipe(run)["model"].get("path")
+    root, given = stored(run).get("root"), recipe(run)["model"].get("path")
     if root and given:
         places.append(Path(root) / Path(given).expanduser())
     return next((place for place in places if (place / "tokenizer_config.json").is_file()), None)
-
-
-def _content(run: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        content = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
-        recipe = content["recipe"]
-        told = [recipe["name"], recipe["description"], *(stage[key] for stage in recipe["stages"] for key in _STAGE)]
-        if all(isinstance(one, str) for one in told):
-            return content
-    raise ConfigError(f"{run} is no run: it has no recipe.json, or a damaged one")
 
 
 def _state(run: Path, driver: Driver | None) -> tuple[RunState, str]:

@@ -67,7 +67,7 @@ def test_a_key_that_is_new_since_is_taken_with_its_default_and_told(tmp_path: Pa
     run.take_new_keys(loaded)
     told = [event for event in run.events() if event["event"] == "keys_added"]
     assert [event["keys"] for event in told] == [{"cluster.transfer": "auto"}]
-    assert run.recipe == recipe().model_dump(mode="json")
+    assert json.loads((run.path / "recipe.json").read_text())["recipe"] == recipe().model_dump(mode="json")
 
 
 def test_a_new_key_that_the_recipe_sets_otherwise_is_another_recipe(tmp_path: Path) -> None:

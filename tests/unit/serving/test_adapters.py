@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,12 +120,22 @@ def test_adopt_makes_a_snapshot_of_what_peft_wrote(run: Path, tmp_path: Path) ->
     made = write_adapter(tmp_path / "peft", base, rank=8)
     done = CliRunner().invoke(app, ["snapshot", "adopt", str(made), "--base", str(base), "-o", str(out)])
     assert done.exit_code == 0, done.output
-    assert "an adapter of rank 8 over" in done.stdout
+    assert re.search(r"an adapter of rank 8 over \d+ layers of mine@01-a\n", done.stdout)
     manifest = read_manifest(out)
     assert (manifest.parent, manifest.lineage["base"]) == ("01-a", "mine@01-a")
     found = scanned(run).get("mine@02-b")
     assert found is not None
     assert found.weights.version == "01-a"
+
+
+def test_adopt_names_a_base_by_its_run_from_wherever_it_is_called(run: Path, tmp_path: Path, monkeypatch) -> None:
+    """Of a run it takes the newest whole policy: 02-b is an adapter itself."""
+    adapter(run, "02-b", "01-a")
+    made = write_adapter(tmp_path / "peft", run / "snapshots" / "01-a")
+    monkeypatch.chdir(run)
+    done = CliRunner().invoke(app, ["snapshot", "adopt", str(made), "--base", ".", "-o", "snapshots/03-c"])
+    assert done.exit_code == 0, done.output
+    assert read_manifest(run / "snapshots" / "03-c").lineage["base"] == "mine@01-a"
 
 
 def test_adopt_refuses_what_does_not_fit_and_writes_nothing(run: Path, tmp_path: Path) -> None:
