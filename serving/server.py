@@ -26,6 +26,7 @@ from halyard.cluster.origin import check_origin
 from halyard.errors import ConfigError
 from serving.engine import Engine, set_environment
 from serving.keys import Keys, is_loopback
+from serving.listening import Server
 from serving.logs import log_to
 from serving.service import Service
 
@@ -108,7 +109,7 @@ async def _run(service: Service, keys: Keys | None, listener: socket.socket, con
         timeout_keep_alive=30,
         timeout_graceful_shutdown=int(_LAST_SECONDS),
     )
-    server = _Server(settings)
+    server = Server(settings)  # on a signal the service drains first
     await service.start()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     host, port = listener.getsockname()[:2]
@@ -156,14 +157,6 @@ def _on_signals() -> asyncio.Event:
 def _end_children() -> None:
     for child in processes.family(os.getpid())[1:]:
         processes.kill_tree(child)
-
-
-class _Server(uvicorn.Server):
-    """A web server that leaves signals alone: the service drains first."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class _Protocol(HttpToolsProtocol):

@@ -10,8 +10,8 @@ import asyncio
 import itertools
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import uvicorn
@@ -28,6 +28,7 @@ from serving.errors import Refusal
 from serving.fetch import Fetcher
 from serving.images import Images
 from serving.json_schema import check_schema
+from serving.listening import Server
 from serving.schema import Message, ResponseFormat
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ async def serve_openai(engine: Engine, renderer: Renderer, *, model_name: str) -
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     settings = uvicorn.Config(_app(engine, renderer, model_name), log_config=None, access_log=False, lifespan="off")
-    server = _Server(settings)
+    server = Server(settings)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         async with waiting(f"the {model_name} endpoint to listen", seconds=_START_SECONDS):
@@ -90,14 +91,6 @@ async def serve_openai(engine: Engine, renderer: Renderer, *, model_name: str) -
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
         listener.close()
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals alone: they belong to the run."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _app(engine: Engine, renderer: Renderer, model_name: str) -> FastAPI:
