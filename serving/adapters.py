@@ -31,11 +31,10 @@ def options(config: ServingConfig, *, sees: bool) -> dict[str, Any]:
 class Adapters:
     """What of adapters one vLLM has been given; those least lately used make room."""
 
-    _numbers = itertools.count(1)
-
     def __init__(self, llm: WatchedLLM, config: ServingConfig) -> None:
         self._llm = llm
         self._config = config
+        self._numbers = itertools.count(1)
         self._held: dict[str, tuple[LoRARequest, float]] = {}
 
     @property

@@ -92,8 +92,8 @@ class Engine:
 
     def takes_beside(self, snapshot: Snapshot) -> bool:
         """Whether it takes this snapshot, an adapter, while it answers requests as before."""
-        adapters = self._frontend.adapters if self._frontend else None
-        room = adapters is not None and not adapters.full
+        held = self._frontend.adapters if self._frontend else None
+        room = held is not None and not held.full
         return room and snapshot.base is not None and snapshot.base == self.snapshot
 
     @property

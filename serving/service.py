@@ -160,12 +160,13 @@ class Service:
 
     async def renderer(self, snapshot: Snapshot) -> Renderer:
         """What writes prompts for a snapshot; no engine is needed."""
-        if snapshot.digest not in self._renderers:
-            found = await asyncio.to_thread(load_processor, snapshot.weights.path)
+        whole = snapshot.weights
+        if whole.digest not in self._renderers:
+            found = await asyncio.to_thread(load_processor, whole.path)
             if len(self._renderers) >= _KEPT_RENDERERS:
                 del self._renderers[next(iter(self._renderers))]
-            self._renderers[snapshot.digest] = found
-        return self._renderers[snapshot.digest]
+            self._renderers[whole.digest] = found
+        return self._renderers[whole.digest]
 
     def ended(self, exchange: Exchange, route: str) -> None:
         """Count a request that has ended."""
@@ -206,7 +207,8 @@ class Service:
             return Refusal(404, message, param="model", code="model_not_found")
         run, short = parts
         if run not in self.catalogue.runs:
-            what = f"there is no run {run} here, only {', '.join(self.catalogue.runs) or 'none yet'}"
+            others = ", ".join(self.catalogue.runs)
+            what = f"there is no run {run} here, {f'only {others}' if others else 'and no other yet'}"
         elif short == "stable":
             what = f"nothing has been promoted to {name} yet: POST /v1/snapshots/{run}@VERSION/promote does"
         else:

@@ -61,7 +61,7 @@ async def test_a_service_is_ready_once_the_first_run_has_a_snapshot(tmp_path: Pa
     await service.start()
     try:
         assert (service.pool.ready, service.pool.slots[0].state()) == (False, "empty")
-        with pytest.raises(Refusal, match="there is no run first here, only none yet"):
+        with pytest.raises(Refusal, match="there is no run first here, and no other yet"):
             service.resolve("first@latest", Exchange("1", "POST", "/"))
         write_snapshot(begun(root, "first"), "01-a")
         await asyncio.to_thread(wait_until, lambda: service.pool.ready)
