@@ -65,7 +65,7 @@ class Repeats:
     def _settle(self, name: tuple[Caller | None, str], task: asyncio.Task[Response]) -> None:
         """Forget an order that was not carried out, and the oldest of too many that were."""
         if task.cancelled() or task.exception() is not None:
-            del self._done[name]
+            self._done.pop(name, None)  # it may have been the oldest of too many
         while len(self._done) > _KEPT:
             self._done.popitem(last=False)
 

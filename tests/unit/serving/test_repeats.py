@@ -95,6 +95,20 @@ async def test_only_so_many_are_remembered_and_the_oldest_go_first() -> None:
     assert "x-halyard-repeated" not in (await repeats.once(LOCAL, "0", b"1", order)).headers
 
 
+async def test_an_order_that_is_refused_after_it_was_forgotten_leaves_no_trace() -> None:
+    repeats, order, late, faults = Repeats(), Order(), Order(Refusal(409, "not now")), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    late.gate.clear()
+    waiting = asyncio.create_task(repeats.once(LOCAL, "late", b"1", late))
+    await asyncio.sleep(0)
+    for number in range(1001):
+        await repeats.once(LOCAL, str(number), b"1", order)
+    late.gate.set()
+    with pytest.raises(Refusal, match="not now"):
+        await waiting
+    assert faults == []
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunFolder]:
     folder = RunFolder.create(tmp_path / "runs", "mine", load_recipe(written(tmp_path)).recipe)

@@ -60,7 +60,7 @@ async def test_what_is_typed_is_checked_at_once_and_its_faults_stand_in_place(vi
     await user.should_see("there is no recipe file quickstrat.yaml", retries=100)
 
 
-async def test_a_run_is_started_by_whoever_asked_and_turned_to(
+async def test_a_run_is_started_by_whoever_asked_and_the_dialog_stays_open_until_then(
     visitor: Open, service: Service, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run itself is the business of other tests: here it is one that lies there already, or does not start."""
@@ -80,8 +80,11 @@ async def test_a_run_is_started_by_whoever_asked_and_turned_to(
     await user.should_see("2. rl · 1 step", retries=100)
     press(user)
     await user.should_see("this machine has 2 cores and the recipe needs 64", retries=100)
+    with user:
+        (dialog,) = ElementFilter(kind=ui.dialog)
+    assert dialog.value
     press(user)
     async with asyncio.timeout(10):
-        while len(asked) < 2:
+        while dialog.value:
             await asyncio.sleep(0.02)
     assert asked == [(recipe, ["seed=7", "rl.steps=1"], None, "local")] * 2
