@@ -29,7 +29,7 @@ def options(config: ServingConfig, *, sees: bool) -> dict[str, Any]:
 
 
 class Adapters:
-    """What of adapters one vLLM has been given; those least lately used make room."""
+    """The adapters that one vLLM holds; the one that was not used for longest makes room."""
 
     def __init__(self, llm: WatchedLLM, config: ServingConfig) -> None:
         self._llm = llm

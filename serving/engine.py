@@ -106,7 +106,7 @@ class Engine:
         return time.monotonic() - self.frontend.llm.last_token
 
     async def take(self, snapshot: Snapshot) -> float:
-        """Hold a snapshot from now on; returns the seconds it took. Nothing may be in flight but beside an adapter.
+        """Hold a snapshot from now on; returns the seconds it took. Unless it `takes_beside`, nothing may be in flight.
 
         Of the same architecture, only weights travel; otherwise vLLM is started anew, and so it is once for adapters.
 
