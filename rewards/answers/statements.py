@@ -44,7 +44,8 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 _SPAN = re.compile(r"(?<!\\)\$[^$]+(?<!\\)\$|\\\(.+?\\\)")
-_BOLD = re.compile(r"\*\*\s*([^*\n]+?)\s*\*\*")
+_BOLD = re.compile(r"(?<![0-9A-Za-z_*)\]}])\*\*\s*([^*\n]+?)\s*\*\*(?![0-9A-Za-z_*(\[{\\])")
+"""Marked as bold; within a formula, two stars are a power."""
 _DISPLAY = re.compile(r"(?:\\\[|\$\$)((?:(?!\\\[|\$\$).){1,300})(?:\\\]|\$\$)\.?$", re.DOTALL)
 _AFTER = re.compile(
     r"[,，;]?\s+(?:to (?![\d$\\])|in (?=the\b|total|all\b|this\b|each\b)|(?:from|at) (?=the\b|a\b)|on |for "
@@ -81,7 +82,7 @@ def statement(text: str, labelled: bool = False) -> str | None:
     if not sentence:
         return None
     alone = labelled or len(text.strip()) <= len(sentence) + 1
-    return _bold(sentence) or _stated(sentence.replace("**", ""), alone)
+    return _bold(sentence) or _stated(_BOLD.sub(r"\1", sentence), alone)
 
 
 def conclusion(text: str) -> str | None:
