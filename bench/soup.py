@@ -47,7 +47,9 @@ RESULTS = HERE / "results" / "soup.jsonl"
 PICTURE = HERE.parent / "docs" / "pictures" / "soup.png"
 SOUPS = {"homogeneous": ("a", "b"), "heterogeneous": ("a", "c")}
 PROBLEMS: Mapping[str, Any] = {"families": ["describe", "read", "count"], "mode": "direct", "difficulty": 0.25}
-SCHEDULE = {"schedule": "cosine", "min_share": 0.05}
+DECAY = {"schedule": "cosine", "min_share": 0.05}
+STEADY = {"schedule": "constant"}
+"""Fine-tunes end at the rate that they began with: what their last steps leave to chance is what a mean takes out."""
 ORIGINS = ("first", "second")
 """The two initialisations, and the stages of their basic SFT."""
 BASES = {"a": "first", "b": "first", "c": "second"}
@@ -76,8 +78,8 @@ class Pair:
 def main() -> None:
     """Train, merge, measure; print a table, draw it, and append a line of JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--base-steps", type=int, default=240, help="steps of the basic SFT of each initialisation")
-    parser.add_argument("--steps", type=int, default=48, help="steps of each fine-tune")
+    parser.add_argument("--base-steps", type=int, default=500, help="steps of the basic SFT of each initialisation")
+    parser.add_argument("--steps", type=int, default=100, help="steps of each fine-tune")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1000, help="held-out problems")
     parser.add_argument("--folder", type=Path, help="keep the models here, and go on with those there")
@@ -106,18 +108,20 @@ def main() -> None:
 def write_recipe(folder: Path, arguments: argparse.Namespace) -> LoadedRecipe:
     """The recipe: the basic SFT of both initialisations, then each fine-tune from the snapshot of its base."""
     write_policies(folder)
-    stages = [sft(base, str(folder / base), arguments.base_steps, rate=2e-3) for base in ORIGINS]
+    stages = [
+        sft(base, str(folder / base), arguments.base_steps, batch=64, rate=2.5e-3, schedule=DECAY) for base in ORIGINS
+    ]
     for seed in range(arguments.seeds):
         for name, base in BASES.items():
             start = folder / "run" / "snapshots" / f"0{ORIGINS.index(base) + 1}-{base}"
-            stages.append(sft(f"{name}-{seed}", str(start), arguments.steps, rate=1e-3))
+            stages.append(sft(f"{name}-{seed}", str(start), arguments.steps, batch=16, rate=1.5e-3, schedule=STEADY))
     recipe = {
         "name": "soup",
         "model": {"path": "first"},
         "cluster": {
             "placement": "sharing",
             "engine": {"cpus": 1, "max_model_len": 256, "max_num_seqs": 256},
-            "learner": {"cpus": 1, "tokens_per_pack": 4096},
+            "learner": {"ranks": 2, "cpus": 1, "tokens_per_pack": 4096},
         },
         "evaluate": {"benchmarks": []},
         "stages": stages,
@@ -136,7 +140,7 @@ def write_policies(folder: Path) -> None:
     (folder / ORIGINS[1] / SINGLE).write_bytes(weights)
 
 
-def sft(name: str, start: str, steps: int, *, rate: float) -> dict[str, Any]:
+def sft(name: str, start: str, steps: int, *, batch: int, rate: float, schedule: Mapping[str, Any]) -> dict[str, Any]:
     """A stage; the order of its rows follows from its name."""
     return {
         "name": name,
@@ -144,8 +148,8 @@ def sft(name: str, start: str, steps: int, *, rate: float) -> dict[str, Any]:
         "model": {"path": start},
         "data": {"sources": [{"type": "synthetic", **PROBLEMS, "rows": 20_000}]},
         "steps": steps,
-        "sequences_per_step": 16,
-        "optimizer": {"learning_rate": rate, "warmup_steps": 5, "weight_decay": 0.01, **SCHEDULE},
+        "sequences_per_step": batch,
+        "optimizer": {"learning_rate": rate, "warmup_steps": 5, "weight_decay": 0.01, **schedule},
         "checkpoint": {"every": 50},
     }
 
@@ -231,9 +235,12 @@ def draw(pairs: Sequence[Pair], path: Path) -> None:
     for offset, (key, label, colour) in enumerate(looks):
         cells = [getattr(pair, key) for pair in ordered]
         rates = [cell.pass_at_1 for cell in cells]
-        errors = [[cell.pass_at_1 - cell.low for cell in cells], [cell.high - cell.pass_at_1 for cell in cells]]
+        below = [max(0.0, cell.pass_at_1 - cell.low) for cell in cells]  # at a rate of 0 the two differ by a rounding
+        above = [cell.high - cell.pass_at_1 for cell in cells]
         places = [place + 0.27 * (offset - 1) for place in range(len(ordered))]
-        axes.bar(places, rates, 0.25, yerr=errors, color=colour, label=label, capsize=2, error_kw={"linewidth": 0.8})
+        axes.bar(
+            places, rates, 0.25, yerr=(below, above), color=colour, label=label, capsize=2, error_kw={"linewidth": 0.8}
+        )
     axes.set_xticks(range(len(ordered)), [f"{pair.kind}\nseed {pair.seed}" for pair in ordered])
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
